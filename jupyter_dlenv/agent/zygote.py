@@ -1,0 +1,118 @@
+"""The process that has imported ipykernel and forks kernels, so that a start costs no import.
+
+It stays single-threaded and opens no ZeroMQ context, for neither survives a fork.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import importlib
+import os
+import site
+import socket
+import sys
+from typing import Dict, Iterable, Optional
+
+from . import kernel
+from .wire import encode, say
+
+#: Wanted by nearly every kernel; a missing one costs its import after the fork, no more.
+_ALSO = (
+    "IPython.core.completer",
+    "IPython.core.debugger",
+    "IPython.core.history",
+    "IPython.core.magics",
+    "IPython.core.pylabtools",
+    "IPython.extensions.storemagic",
+    "ipykernel.comm",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.zmqshell",
+    "jedi",
+    "matplotlib_inline.backend_inline",
+    "sqlite3",
+)
+
+
+def main(descriptor: int) -> None:
+    """Fork a kernel for each socket that arrives on the control socket, until that closes.
+
+    Returns in a kernel that has ended too: there the interpreter then ends as any
+    kernel's does, with the user's ``atexit`` functions.
+    """
+    with socket.socket(fileno=descriptor) as control:
+        # Taken before the imports: what is installed meanwhile counts as new.
+        paths = modified([*sys.path, *site.getsitepackages(), site.getusersitepackages()])
+        importlib.import_module("ipykernel.kernelapp")
+        for module in _ALSO:
+            # Not only ImportError: what an optional package does when it loads is its own affair.
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+        with contextlib.suppress(OSError):
+            threads = len(os.listdir("/proc/self/task"))
+            if threads > 1:
+                say("%d threads run after the imports; kernels may hang" % threads)
+        gc.collect()
+        # The collector of a kernel would copy every page that it only looks at.
+        gc.freeze()
+        control.sendall(encode({"ready": True, "paths": paths}))
+        channel = _fork_until_closed(control)
+    if channel is not None:
+        kernel.run(channel)
+
+
+def modified(paths: Iterable[str]) -> Dict[str, int]:
+    """Return when each directory last changed; installing or removing a package changes one."""
+    return {path: _modified(path) for path in paths if path}
+
+
+def _modified(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _fork_until_closed(control: socket.socket) -> Optional[socket.socket]:
+    while True:
+        channel = _receive(control)
+        if channel is None:
+            return None
+        try:
+            between = os.fork()
+        except OSError as error:
+            channel.sendall(encode({"error": "fork: %s" % error}))
+            channel.close()
+            continue
+        if between == 0:
+            return _fork_again(channel)
+        os.waitpid(between, 0)
+        channel.close()
+
+
+def _fork_again(channel: socket.socket) -> socket.socket:
+    """Leave the kernel without a parent, so that the supervisor adopts it.
+
+    The supervisor then learns of its end at once, and it outlives this zygote.
+    """
+    parent = os.getpid()
+    try:
+        if os.fork() != 0:
+            os._exit(0)
+    except OSError as error:
+        channel.sendall(encode({"error": "fork: %s" % error}))
+        os._exit(1)
+    kernel.wait_for_adoption(parent)
+    return channel
+
+
+def _receive(control: socket.socket) -> Optional[socket.socket]:
+    # socket.recv_fds exists from Python 3.9 on.
+    descriptors = array.array("i")
+    data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_LEN(descriptors.itemsize))
+    for level, kind, content in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(content[: descriptors.itemsize])
+    return socket.socket(fileno=descriptors[0]) if data and descriptors else None

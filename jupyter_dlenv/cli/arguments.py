@@ -1,0 +1,73 @@
+"""From what was typed to the values that the models check: mounts, variables, names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import InvalidSpecError
+from ..models import Mount
+from .completion import complete_name
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+#: Room for ``-2`` to ``-999`` below the longest name.
+_LONGEST_BASE = 36
+
+
+def mount(text: str) -> Mount:
+    """Read ``SRC:DST[:ro]``; a source may be relative or begin with ``~``."""
+    source, colon, rest = text.partition(":")
+    if not source:
+        raise InvalidSpecError(
+            f"{text!r} is not a mount.", hint="Write it as SRC:DST or SRC:DST:ro."
+        )
+    absolute = os.path.abspath(Path(source).expanduser())  # noqa: PTH100 keep links as typed
+    return Mount.parse(f"{absolute}{colon}{rest}")
+
+
+def variables(texts: Iterable[str]) -> dict[str, str]:
+    """Read ``K=V``; a bare ``K`` takes the caller's own value."""
+    result = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            try:
+                value = os.environ[key]
+            except KeyError:
+                raise InvalidSpecError(
+                    f"The variable {key!r} is not set here, so it cannot be passed on.",
+                    hint="Write it as K=V, or set it first.",
+                ) from None
+        result[key] = value
+    return result
+
+
+def name_for(image: str, taken: Collection[str]) -> str:
+    """Return a free name that reminds of an image, such as ``pytorch`` or ``pytorch-2``."""
+    last = re.split(r"[@:]", image.rstrip("/").rpartition("/")[2])[0]
+    base = re.sub(r"[^a-z0-9_-]+", "-", last.lower()).strip("-_")[:_LONGEST_BASE]
+    base = base or "environment"
+    number = 1
+    name = base
+    while name in taken:
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+def name_argument(command: _Command) -> _Command:
+    """Give a command the argument NAME, which a shell completes."""
+    return click.argument("name", shell_complete=complete_name)(command)
+
+
+def names_argument(command: _Command) -> _Command:
+    """Give a command one or more NAMEs."""
+    return click.argument(
+        "names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_name
+    )(command)

@@ -1,0 +1,157 @@
+"""The command that launches an environment and shows how far it is."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import LaunchCancelledError
+from ..models import Environment, EnvironmentSpec, Mount, PortMapping, Ulimit, parse_size
+from .arguments import mount, name_for, variables
+from .completion import complete_image
+from .invocation import Invocation, common_options, pass_invocation
+from .outcome import Interrupted, print_json
+from .text import clean, took
+
+if TYPE_CHECKING:
+    from ..environments import Environments
+
+_DEFAULTS = EnvironmentSpec.__dataclass_fields__
+
+
+@click.command()
+@click.argument("image", required=False, shell_complete=complete_image)
+@click.option("--name", default="", help="By default one that is made from the image.")
+@click.option("--gpus", type=int, default=0, metavar="COUNT", help="How many GPUs.  [default: 0]")
+@click.option(
+    "--mount",
+    "mounts",
+    type=mount,
+    multiple=True,
+    metavar="SRC:DST[:ro]",
+    help="A directory of this machine to see inside.",
+)
+@click.option(
+    "--no-mount",
+    is_flag=True,
+    help="Leave out the current directory, which is otherwise mounted at the same path.",
+)
+@click.option(
+    "--publish",
+    "ports",
+    type=PortMapping.parse,
+    multiple=True,
+    metavar="[IP:]HOST:CONTAINER",
+    help="A port inside to reach from this machine; host port 0 is any free one.",
+)
+@click.option(
+    "--env", "env", multiple=True, metavar="K=V", help="A variable; K alone passes yours on."
+)
+@click.option(
+    "--shm-size",
+    type=parse_size,
+    default=_DEFAULTS["shm_size"].default,
+    metavar="SIZE",
+    help="Size of /dev/shm.  [default: 8g]",
+)
+@click.option("--ulimit", "ulimits", type=Ulimit.parse, multiple=True, metavar="NAME=SOFT[:HARD]")
+@click.option(
+    "--user",
+    default="caller",
+    metavar="caller|root|UID:GID|image",
+    help="Whom new files belong to.  [default: caller]",
+)
+@click.option("--workdir", default="", help="Where kernels start; by default here.")
+@click.option(
+    "--build",
+    "build_dir",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    help="Build the image from the Dockerfile in this directory.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@common_options
+@pass_invocation
+def launch(
+    invocation: Invocation,
+    image: str | None,
+    name: str,
+    gpus: int,
+    mounts: tuple[Mount, ...],
+    no_mount: bool,
+    ports: tuple[PortMapping, ...],
+    env: tuple[str, ...],
+    shm_size: int,
+    ulimits: tuple[Ulimit, ...],
+    user: str,
+    workdir: str,
+    build_dir: str | None,
+    quiet: bool,
+) -> None:
+    r"""Launch an environment from an image or a Dockerfile.
+
+    The current directory is mounted at the same path, and kernels start there.
+
+    \b
+    jupyter dlenv launch nvcr.io/nvidia/pytorch:25.10-py3 --gpus 2
+    jupyter dlenv launch --build . --name mine --publish 6006:6006
+    """
+    if not image and not build_dir:
+        raise click.UsageError("Name an image, or a directory with --build.")
+    # Imported here: rich is large, and a wrong option must be said at once.
+    from .display import open_display, titles  # noqa: PLC0415
+
+    configuration = invocation.configuration()
+    environment_variables = variables(env)
+    # With --build the image only needs a name, for lists.
+    source = image or Path(build_dir or "").name
+
+    def spec_for(chosen: str) -> EnvironmentSpec:
+        spec = EnvironmentSpec(
+            name=chosen,
+            image=image or f"dlenv/build:{chosen}",
+            gpus=gpus,
+            mounts=mounts,
+            ports=ports,
+            env=environment_variables,
+            user=user,
+            workdir=workdir,
+            shm_size=shm_size,
+            ulimits=ulimits,
+        )
+        return spec if no_mount else configuration.with_default_mount(spec, str(Path.cwd()))
+
+    # What is wrong with the request is said before the engine is asked for anything.
+    spec_for(name or name_for(source, ()))
+    display = open_display(titles(source, built=bool(build_dir)), quiet=quiet)
+    began = time.monotonic()
+
+    async def work(environments: Environments) -> Environment:
+        chosen = name or name_for(source, {e.name for e in await environments.list()})
+        with display:
+            return await environments.launch(
+                spec_for(chosen), report=display.report, build_dir=build_dir or ""
+            )
+
+    try:
+        environment = invocation.run(work, on_interrupt=display.interrupted)
+    except Interrupted as error:
+        raise LaunchCancelledError("The launch was cancelled.") from error
+    if invocation.json:
+        print_json({"environment": environment.to_json()})
+    else:
+        click.echo(_ready(environment, time.monotonic() - began))
+
+
+def _ready(environment: Environment, seconds: float) -> str:
+    name = environment.name
+    lines = [f"Environment {name!r} is ready ({took(seconds)})."]
+    lines.append(f"  kernel   {environment.kernel_name}, in JupyterLab's list of kernels")
+    lines += [f"  mounted  {clean(str(m))}" for m in environment.spec.mounts]
+    lines += [
+        f"  port     {p.host_ip}:{p.host_port} -> {p.container_port}" for p in environment.ports
+    ]
+    lines.append(f"  shell    jupyter dlenv shell {name}")
+    return "\n".join(lines)

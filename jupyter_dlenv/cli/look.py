@@ -1,0 +1,201 @@
+"""The commands that only look: list, show, images, logs."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..labels import RECIPE
+from ..models import Environment, PortMapping, Status
+from .arguments import name_argument
+from .invocation import Invocation, common_options, pass_invocation
+from .outcome import Interrupted, exit_code, print_json, styled
+from .text import clean, since, size
+
+if TYPE_CHECKING:
+    from ..engines.base import ImageFacts
+    from ..environments import Environments
+
+
+@click.command("list")
+@common_options
+@pass_invocation
+def list_(invocation: Invocation) -> None:
+    """List your environments."""
+
+    async def work(environments: Environments) -> tuple[Environment, ...]:
+        return await environments.list()
+
+    found = invocation.run(work)
+    if invocation.json:
+        print_json({"environments": [e.to_json() for e in found]})
+    elif not found:
+        click.echo("There are no environments yet: `jupyter dlenv launch IMAGE` makes one.")
+    else:
+        _table(
+            ("NAME", "STATUS", "IMAGE", "GPUS", "PORTS"),
+            [
+                (e.name, _status(e), _short(e.spec.image), str(e.spec.gpus), _ports(e.ports))
+                for e in found
+            ],
+        )
+
+
+@click.command()
+@name_argument
+@common_options
+@pass_invocation
+def show(invocation: Invocation, name: str) -> None:
+    """Show all there is to know of an environment."""
+
+    async def work(environments: Environments) -> Environment:
+        return await environments.get(name)
+
+    environment = invocation.run(work)
+    if invocation.json:
+        print_json({"environment": environment.to_json()})
+        return
+    for key, value in _facts(environment):
+        label = click.style(f"{key:<11}", dim=True)
+        click.echo(f"{label}{clean(value)}", color=styled(sys.stdout))
+
+
+@click.command()
+@common_options
+@pass_invocation
+def images(invocation: Invocation) -> None:
+    """List the images that need no download."""
+
+    async def work(environments: Environments) -> tuple[str, list[ImageFacts]]:
+        # Images that we derived are what others become when launched: nobody chooses them.
+        found = [i for i in await environments.images() if RECIPE not in i.labels]
+        return environments.engine.name, found
+
+    engine, found = invocation.run(work)
+    if invocation.json:
+        print_json({"images": [_image(i) for i in found]})
+    elif not found:
+        click.echo(f"The engine {engine!r} has no images yet.")
+    else:
+        _table(
+            ("IMAGE", "SIZE", "CREATED", "ID"),
+            [
+                (tag, size(i.size), since(i.created), i.id.removeprefix("sha256:")[:12])
+                for i in found
+                for tag in i.tags
+            ],
+        )
+
+
+@click.command()
+@name_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on with what will be printed.")
+@click.option(
+    "--tail", type=click.IntRange(min=0), default=0, metavar="N", help="The last N lines."
+)
+@common_options
+@pass_invocation
+def logs(invocation: Invocation, name: str, follow: bool, tail: int) -> int:
+    """Print what an environment has printed."""
+
+    async def work(environments: Environments) -> None:
+        # A character may lie across two chunks.
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        texts = []
+        async for chunk in environments.logs(name, follow=follow, tail=tail):
+            if not invocation.json:
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
+            elif follow:
+                print_json(_log(name, decoder.decode(chunk)), compact=True)
+            else:
+                texts.append(decoder.decode(chunk))
+        if invocation.json and not follow:
+            print_json(_log(name, "".join(texts)))
+
+    try:
+        invocation.run(work)
+    except Interrupted as error:
+        if not follow:
+            raise
+        # How everybody ends to follow a log: there is nothing to say.
+        return exit_code(error)
+    return 0
+
+
+def _log(name: str, text: str) -> dict[str, Any]:
+    return {"log": {"name": name, "text": text}}
+
+
+def _image(image: ImageFacts) -> dict[str, Any]:
+    return {
+        "id": image.id,
+        "tags": list(image.tags),
+        "digests": list(image.digests),
+        "size": image.size,
+        "created": image.created,
+        "architecture": image.architecture,
+    }
+
+
+def _status(environment: Environment) -> str:
+    if environment.status is Status.RUNNING:
+        return f"running {since(environment.started)}".rstrip()
+    if environment.out_of_memory:
+        return "stopped (out of memory)"
+    if environment.exit_code:
+        return f"stopped (exit {environment.exit_code})"
+    return str(environment.status.value)
+
+
+def _short(image: str) -> str:
+    """Return an image with at most twelve digits of its digest; `show` has them all."""
+    reference, algorithm, digest = image.partition("@sha256:")
+    return reference + algorithm + digest[:12]
+
+
+def _ports(ports: tuple[PortMapping, ...]) -> str:
+    return " ".join(
+        f"{'' if p.host_ip == '127.0.0.1' else f'{p.host_ip}:'}{p.host_port}->{p.container_port}"
+        for p in ports
+    )
+
+
+def _facts(environment: Environment) -> list[tuple[str, str]]:
+    spec = environment.spec
+    facts = [
+        ("name", environment.name),
+        ("status", _status(environment)),
+        ("image", spec.image),
+        ("image id", environment.image_id),
+        ("gpus", str(spec.gpus)),
+        ("user", spec.user),
+        ("workdir", spec.workdir),
+        ("home", environment.home),
+        ("/dev/shm", f"{spec.shm_size / 1024**3:g} GiB"),  # noqa: S108 a label
+        *(("mount", str(m)) for m in spec.mounts),
+        *(("port", _ports((p,))) for p in environment.ports or spec.ports),
+        *(("variable", key) for key in spec.env),
+        *(("ulimit", str(u)) for u in spec.ulimits),
+        ("kernel", environment.kernel_name),
+        ("engine", environment.engine),
+        ("container", environment.container_id[:12]),
+        ("created", environment.created),
+    ]
+    return [(key, value) for key, value in facts if value]
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    cleaned = [tuple(clean(cell) for cell in row) for row in rows]
+    if sys.stdout.isatty():
+        # Imported here: rich is large, and a pipe has no need of it.
+        from .display import print_table  # noqa: PLC0415
+
+        print_table(columns, cleaned)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cleaned, strict=True)]
+    for row in (columns, *cleaned):
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())

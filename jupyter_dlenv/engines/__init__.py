@@ -1,0 +1,33 @@
+"""What runs environments: the protocol, and the way from a name to an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import UnknownEngineError
+from .base import Engine
+from .docker import DockerEngine
+from .docker_endpoint import SCHEMES, DockerEndpoint
+from .process import ProcessEngine
+
+__all__ = ["open_engine"]
+
+
+def open_engine(name_or_url: str, *, data_dir: Path) -> Engine:
+    """Return the engine of a name or an address; it is not connected to yet.
+
+    Args:
+        name_or_url: ``docker`` (whatever the ``docker`` command would use), ``process``,
+            or an address such as ``unix:///var/run/docker.sock``.
+        data_dir: Where the process engine keeps its processes.
+
+    Raises:
+        UnknownEngineError: It is none of these.
+    """
+    if name_or_url == "docker":
+        return DockerEngine(DockerEndpoint.find())
+    if name_or_url == "process":
+        return ProcessEngine(data_dir / "process")
+    if name_or_url.partition("://")[0] in SCHEMES:
+        return DockerEngine(DockerEndpoint.from_url(name_or_url), name=name_or_url)
+    raise UnknownEngineError(f"There is no engine {name_or_url!r}.")

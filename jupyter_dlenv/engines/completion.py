@@ -1,0 +1,30 @@
+"""How work that cannot be interrupted is awaited by something that can."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Wait until the work has ended, and only then give way to a cancellation.
+
+    A thread cannot be stopped.  Whoever cancels and then cleans up must see all that it
+    has made, so the ``CancelledError`` is raised when nothing is under way any more.
+    """
+    future = asyncio.ensure_future(work)
+    cancellation: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is not None:
+        if not future.cancelled():
+            # Asked for, so that asyncio does not report it as forgotten.
+            future.exception()
+        raise cancellation
+    return future.result()

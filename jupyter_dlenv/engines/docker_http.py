@@ -1,0 +1,188 @@
+"""Docker's long answers, read on the event loop: pulls, builds, logs, events, streams.
+
+docker-py reads them in a thread, and a thread that waits for a slow registry cannot be
+stopped.  Here a cancelled request closes its connection at once, and the engine stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+from .docker_endpoint import DockerEndpoint
+
+_PIECE = 64 * 1024
+_CONNECT_SECONDS = 10.0
+_FRAME_HEADER = 8
+
+
+class Answer:
+    """An HTTP answer whose body comes piece by piece; reading may be cancelled and resumed."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.status = 0
+        self.writer = writer
+        self._reader = reader
+        self._chunked = False
+        # Bytes left of the chunk or of the whole body; -1 is "until the connection ends".
+        self._left = -1
+
+    async def read_head(self) -> None:
+        status, *headers = (
+            (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        )
+        self.status = int(status.split(" ", 2)[1])
+        for header in headers:
+            name, _, value = header.partition(":")
+            if name.lower() == "transfer-encoding" and value.strip().lower() == "chunked":
+                self._chunked, self._left = True, 0
+            elif name.lower() == "content-length" and not self._chunked:
+                self._left = int(value)
+
+    async def read(self) -> bytes:
+        """Return the next piece of the body, or ``b""`` at its end.
+
+        Raises:
+            ConnectionError: The engine went away in the middle.
+        """
+        if self._chunked and self._left == 0 and not await self._next_chunk():
+            return b""
+        if self._left == 0:
+            return b""
+        piece = await self._reader.read(_PIECE if self._left < 0 else min(self._left, _PIECE))
+        if self._left > 0:
+            if not piece:
+                raise ConnectionError("the connection ended in the middle of an answer")
+            self._left -= len(piece)
+        return piece
+
+    async def read_all(self, limit: int) -> bytes:
+        body = bytearray()
+        while len(body) < limit and (piece := await self.read()):
+            body += piece
+        return bytes(body)
+
+    async def lines(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield the JSON objects of a body that has one on each line."""
+        rest = b""
+        while piece := await self.read():
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                if line.strip():
+                    yield json.loads(line)
+        if rest.strip():
+            yield json.loads(rest)
+
+    def close(self) -> None:
+        """Drop the connection; the engine notices and stops what the answer was about."""
+        self.writer.transport.abort()
+
+    async def _next_chunk(self) -> bool:
+        # Every chunk but the first is preceded by the line end of the one before.
+        while not (line := (await self._reader.readline()).strip()):
+            if self._reader.at_eof():
+                raise ConnectionError("the connection ended in the middle of an answer")
+        self._left = int(line.split(b";")[0], 16)
+        if self._left == 0:
+            self._chunked = False
+        return self._left > 0
+
+
+class Frames:
+    """Standard output and error of a process, taken apart again."""
+
+    def __init__(self, answer: Answer, *, tty: bool = False) -> None:
+        self._answer = answer
+        self._tty = tty
+        self._buffer = bytearray()
+
+    async def next(self) -> tuple[int, bytes]:
+        """Return ``(1 or 2, data)``, or ``(0, b"")`` at the end."""
+        while not self._tty:
+            if len(self._buffer) >= _FRAME_HEADER:
+                kind, size = struct.unpack_from(">BxxxL", self._buffer)
+                end = _FRAME_HEADER + size
+                if len(self._buffer) >= end:
+                    data = bytes(self._buffer[_FRAME_HEADER:end])
+                    del self._buffer[:end]
+                    if data:
+                        return kind, data
+                    continue
+            piece = await self._answer.read()
+            if not piece:
+                return 0, b""
+            self._buffer += piece
+        data = await self._answer.read()
+        return (1, data) if data else (0, b"")
+
+
+async def request(
+    endpoint: DockerEndpoint,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | AsyncIterator[bytes] = b"",
+) -> Answer:
+    """Send a request and return the answer when its head has come; the caller closes it.
+
+    Raises:
+        OSError, ValueError: There is no connection, or what answers is not HTTP.
+    """
+    try:
+        reader, writer = await asyncio.wait_for(endpoint.connect(), _CONNECT_SECONDS)
+    except asyncio.TimeoutError as error:
+        raise ConnectionError(f"no connection within {_CONNECT_SECONDS:.0f} s") from error
+    answer = Answer(reader, writer)
+    complete = False
+    try:
+        lines = {"Host": "docker", "User-Agent": "jupyter_dlenv", **(headers or {})}
+        if isinstance(body, bytes):
+            lines["Content-Length"] = str(len(body))
+        else:
+            lines["Transfer-Encoding"] = "chunked"
+        target = f"{path}?{urlencode(query)}" if query else path
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        writer.write(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
+        if isinstance(body, bytes):
+            writer.write(body)
+        else:
+            await _send(writer, body)
+        await answer.read_head()
+        complete = True
+        return answer
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise ConnectionError("the engine closed the connection") from error
+    finally:
+        if not complete:
+            answer.close()
+
+
+@asynccontextmanager
+async def asking(
+    endpoint: DockerEndpoint, method: str, path: str, **arguments: Any
+) -> AsyncIterator[Answer]:
+    """Send a request, and close its connection when the block is left."""
+    answer = await request(endpoint, method, path, **arguments)
+    try:
+        yield answer
+    finally:
+        answer.close()
+
+
+async def _send(writer: asyncio.StreamWriter, body: AsyncIterator[bytes]) -> None:
+    try:
+        async for piece in body:
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+    except ConnectionError:
+        # The engine has refused before it had all.  Its answer says why.
+        pass

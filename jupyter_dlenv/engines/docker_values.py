@@ -1,0 +1,211 @@
+"""Plans as the Docker API wants them, and what the API says as our values.
+
+Everything here is a pure function, so that the whole of what is asked of Docker can be
+read, and tested, in one place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ..models import PortMapping
+from .base import ContainerPlan, ContainerState, EngineFacts, ImageFacts
+
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII
+)
+_STATES = {
+    "created": "created",
+    "running": "running",
+    # A paused one holds its GPUs and its name; a restarting one is between two lives.
+    "paused": "running",
+    "restarting": "running",
+}
+
+
+def create_request(plan: ContainerPlan) -> dict[str, Any]:
+    """Return the body of ``POST /containers/create``."""
+    devices, gpu_env = gpu_request(plan.gpus)
+    host: dict[str, Any] = {
+        # Reaps what the agent's kernels leave behind, and passes signals on to the agent.
+        "Init": True,
+        "Mounts": [*_bind_mounts(plan), *_volume_mounts(plan)],
+        "PortBindings": _port_bindings(plan),
+        "Ulimits": [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in plan.ulimits],
+        "DeviceRequests": devices,
+        # A crash must be seen, and a reboot must not take GPUs that nobody asked for.
+        "RestartPolicy": {"Name": "no"},
+    }
+    if plan.shm_size:
+        host["ShmSize"] = plan.shm_size
+    if not plan.network:
+        host["NetworkMode"] = "none"
+    body: dict[str, Any] = {
+        "Image": plan.image,
+        "Env": [f"{key}={value}" for key, value in {**plan.env, **gpu_env}.items()],
+        "Labels": dict(plan.labels),
+        "ExposedPorts": {f"{p.container_port}/tcp": {} for p in plan.ports},
+        "User": plan.user,
+        "WorkingDir": plan.workdir,
+        "Hostname": plan.hostname,
+        "HostConfig": host,
+    }
+    if plan.command:
+        body["Cmd"] = list(plan.command)
+    if plan.entrypoint is not None:
+        # An empty list would leave the image's entrypoint; one empty string removes it.
+        body["Entrypoint"] = list(plan.entrypoint) or [""]
+    return body
+
+
+def gpu_request(count: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the device requests and the variables for a number of GPUs."""
+    if count:
+        return [{"Driver": "", "Count": count, "Capabilities": [["gpu"]]}], {}
+    # NGC images say NVIDIA_VISIBLE_DEVICES=all, and a host whose default runtime is
+    # NVIDIA's obeys them unless somebody says otherwise.
+    return [], {"NVIDIA_VISIBLE_DEVICES": "void"}
+
+
+def container_state(info: Mapping[str, Any]) -> ContainerState:
+    """Read the answer of ``GET /containers/ID/json``."""
+    state = info["State"]
+    word = _STATES.get(state["Status"], "exited")
+    return ContainerState(
+        id=info["Id"],
+        name=info["Name"].lstrip("/"),
+        state=word,
+        labels=info["Config"].get("Labels") or {},
+        image_id=info["Image"],
+        ports=_ports(info["NetworkSettings"].get("Ports") or {}),
+        created=moment(info["Created"]),
+        started=moment(state.get("StartedAt", "")),
+        exit_code=int(state["ExitCode"]) if word == "exited" else None,
+        out_of_memory=bool(state.get("OOMKilled")),
+        error=state.get("Error", ""),
+    )
+
+
+def image_facts(info: Mapping[str, Any]) -> ImageFacts:
+    """Read the answer of ``GET /images/NAME/json``."""
+    config = info.get("Config") or {}
+    return ImageFacts(
+        id=info["Id"],
+        tags=tuple(info.get("RepoTags") or ()),
+        digests=tuple(info.get("RepoDigests") or ()),
+        size=int(info.get("Size", 0)),
+        created=moment(info.get("Created") or ""),
+        architecture=info.get("Architecture", ""),
+        env=dict(entry.partition("=")[::2] for entry in config.get("Env") or ()),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        user=config.get("User") or "",
+        workdir=config.get("WorkingDir") or "",
+        labels=config.get("Labels") or {},
+    )
+
+
+def listed_image_facts(entry: Mapping[str, Any]) -> ImageFacts:
+    """Read one entry of ``GET /images/json``, which knows less."""
+    created = datetime.fromtimestamp(int(entry.get("Created", 0)), timezone.utc)
+    return ImageFacts(
+        id=entry["Id"],
+        tags=tuple(entry.get("RepoTags") or ()),
+        digests=tuple(entry.get("RepoDigests") or ()),
+        size=int(entry.get("Size", 0)),
+        created=created.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        labels=entry.get("Labels") or {},
+    )
+
+
+def engine_facts(
+    info: Mapping[str, Any], *, api_version: str, local: bool, nvidia_hook: bool
+) -> EngineFacts:
+    """Read the answer of ``GET /info``.
+
+    Args:
+        local: The engine may run on this machine, as far as its address tells.
+        nvidia_hook: NVIDIA's hook is on this machine.
+    """
+    system = info.get("OperatingSystem", "")
+    local = local and "docker desktop" not in system.lower()
+    return EngineFacts(
+        id=info["ID"],
+        kind="docker",
+        version=info.get("ServerVersion", ""),
+        api_version=api_version,
+        os=system,
+        architecture=info.get("Architecture", ""),
+        rootless="name=rootless" in (info.get("SecurityOptions") or ()),
+        local=local,
+        gpu_runtime=_gpu_runtime(info, nvidia_hook=local and nvidia_hook),
+        data_root=info.get("DockerRootDir", ""),
+        cpus=int(info.get("NCPU", 0)),
+        memory=int(info.get("MemTotal", 0)),
+    )
+
+
+def moment(text: str) -> str:
+    """Return an API time as ISO 8601 in UTC, or nothing for Docker's "never".
+
+    Docker writes 0 to 9 decimals, of which Python 3.10 reads only 0, 3 and 6.
+    """
+    match = _MOMENT.match(text)
+    if match is None or text.startswith("0001-"):
+        return ""
+    offset = match[3].replace("Z", "+00:00")
+    parsed = datetime.fromisoformat(f"{match[1]}.{(match[2] or '').ljust(6, '0')}{offset}")
+    return parsed.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _bind_mounts(plan: ContainerPlan) -> list[dict[str, Any]]:
+    # Unlike ``docker run -v``, this does not make a missing source, owned by root.
+    return [
+        {"Type": "bind", "Source": m.source, "Target": m.target, "ReadOnly": m.read_only}
+        for m in plan.mounts
+    ]
+
+
+def _volume_mounts(plan: ContainerPlan) -> list[dict[str, Any]]:
+    return [
+        {
+            "Type": "volume",
+            "Source": volume.name,
+            "Target": volume.target,
+            "VolumeOptions": {"Labels": dict(volume.labels)},
+        }
+        for volume in plan.volumes
+    ]
+
+
+def _port_bindings(plan: ContainerPlan) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in plan.ports:
+        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port or "")}
+        bindings.setdefault(f"{port.container_port}/tcp", []).append(binding)
+    return bindings
+
+
+def _ports(ports: Mapping[str, list[dict[str, str]] | None]) -> tuple[PortMapping, ...]:
+    return tuple(
+        PortMapping(
+            container_port=int(key.partition("/")[0]),
+            host_port=int(binding["HostPort"]),
+            host_ip=binding["HostIp"] or "0.0.0.0",  # noqa: S104 - read, not bound
+        )
+        for key, bindings in ports.items()
+        # An exposed port that is not published has ``None`` for its bindings.
+        for binding in bindings or ()
+        if key.endswith("/tcp") and binding.get("HostPort") and ":" not in binding["HostIp"]
+    )
+
+
+def _gpu_runtime(info: Mapping[str, Any], *, nvidia_hook: bool) -> str:
+    devices = info.get("DiscoveredDevices") or ()
+    if any(str(device.get("ID", "")).startswith("nvidia.com/gpu=") for device in devices):
+        return "cdi"
+    if nvidia_hook:
+        return "nvidia"
+    return "runtime" if "nvidia" in (info.get("Runtimes") or {}) else ""

@@ -1,0 +1,18 @@
+# Downloads Python for a Debian-like system, installs it, and sends the packages as an archive.
+# Runs as root in a container that is thrown away; parts.py reads its standard output.
+
+set -e
+exec 3>&1 >&2
+mkdir -p "$parts/partial"
+fetch() {
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+        -o APT::Sandbox::User=root -o Acquire::Retries=1 \
+        -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 \
+        -o Dir::Cache::archives="$parts" \
+        ${ca_bundle:+-o Acquire::https::CAInfo="$ca_bundle"} "$@"
+}
+fetch update
+fetch install --no-install-recommends --download-only python3
+sh -c "$install"
+rm -rf "$parts/partial" "$parts/lock"
+tar -C "$parts" -cf - . >&3

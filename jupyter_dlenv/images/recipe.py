@@ -1,0 +1,89 @@
+"""The Dockerfile that adds a Jupyter kernel to an image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+
+from ..engines.base import ImageFacts
+from ..errors import ImageUnsupportedError
+from .probe import ImageProbe
+
+#: Counts up when the Dockerfile changes, so that images of older recipes are not used.
+RECIPE = "1"
+#: Where the parts are while they are installed.
+PARTS = "/opt/dlenv/parts"
+#: Where the Python of Debian and of its relatives is.
+DEBIAN_PYTHON = "/usr/bin/python3"
+
+#: The first pip that minds that a Python belongs to its distribution, unless told otherwise.
+_KNOWS_MANAGED = (23, 0, 1)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?\Z")
+
+
+def prepared_tag(image_id: str) -> str:
+    """Return the name of the image that this recipe makes of another."""
+    return f"dlenv/prepared:{hashlib.sha256(f'{image_id} {RECIPE}'.encode()).hexdigest()[:12]}"
+
+
+def packages(probe: ImageProbe) -> tuple[str, ...]:
+    """Return the Python packages that the image lacks."""
+    return ("ipykernel",) if probe.pip else ("ipykernel", "pip")
+
+
+def dockerfile(image: ImageFacts, probe: ImageProbe) -> str:
+    """Return the Dockerfile; everything it needs lies in ``parts/`` beside it.
+
+    Raises:
+        ImageUnsupportedError: The image's USER cannot be written down again.
+    """
+    if image.user and not _USER.match(image.user):
+        raise ImageUnsupportedError(f"The image has a USER that makes no sense: {image.user!r}.")
+    name = image.tags[0] if image.tags else image.id
+    lines = [
+        f"# Adds a Jupyter kernel to {name}. Written by jupyter_dlenv.",
+        f"FROM {image.id}",
+    ]
+    if image.user:
+        lines.append("USER root")
+    lines.append(f"COPY parts/ {PARTS}/")
+    if not probe.python:
+        lines.append(_run(install_debs()))
+    lines.append(_run(_install_wheels(probe)))
+    lines.append(_run(f"rm -rf {PARTS}"))
+    if image.user:
+        lines.append(f"USER {image.user}")
+    return "\n".join(lines) + "\n"
+
+
+def install_debs() -> str:
+    """Return the shell command that installs the Debian packages among the parts."""
+    return (
+        "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
+        f" -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 {PARTS}/*.deb"
+    )
+
+
+def _install_wheels(probe: ImageProbe) -> str:
+    python = shlex.quote(probe.python or DEBIAN_PYTHON)
+    pip = "-m pip" if probe.pip else f"$(echo {PARTS}/pip-*.whl)/pip"
+    # NGC's images pin every package by a variable, which would forbid what a kernel needs.
+    # Neither variables nor files of pip's settings matter to an installation from files.
+    options = (
+        f"--isolated install --no-index --find-links={PARTS}"
+        " --no-cache-dir --disable-pip-version-check"
+    )
+    if not probe.pip or _release(probe.pip) >= _KNOWS_MANAGED:
+        options += " --break-system-packages"
+    return f"PIP_CONFIG_FILE=/dev/null {python} {pip} {options} {' '.join(packages(probe))}"
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"[0-9]+", version)[:3])
+
+
+def _run(command: str) -> str:
+    # Not the shell form: an image may have set SHELL to something that is no shell.
+    return f"RUN {json.dumps(['/bin/sh', '-c', command])}"

@@ -1,0 +1,81 @@
+"""Every label we write on a container, and the way from a spec to labels and back.
+
+Labels are the only database: what is not in them is not known.  They come back from
+the engine, where others can write too, so they are parsed as untrusted input.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import InvalidSpecError
+from .models import EnvironmentSpec
+
+PREFIX = "org.jupyter-dlenv"
+
+#: ``environment`` for environments, ``probe`` for the short-lived look into an image.
+ROLE = f"{PREFIX}.role"
+OWNER = f"{PREFIX}.owner"
+NAME = f"{PREFIX}.name"
+ID = f"{PREFIX}.id"
+SPEC = f"{PREFIX}.spec"
+#: The process that launches it; see ``launcher.py``.
+LAUNCHER = f"{PREFIX}.launcher"
+RUNTIME_DIR = f"{PREFIX}.runtime-dir"
+HOME = f"{PREFIX}.home"
+PYTHON = f"{PREFIX}.python"
+#: On derived images: the id of the image below and the recipe that was applied.
+BASE = f"{PREFIX}.base"
+RECIPE = f"{PREFIX}.recipe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentLabels:
+    """What the labels of an environment's container say."""
+
+    id: str
+    owner: str
+    spec: EnvironmentSpec
+    launcher: str
+    runtime_dir: str
+    home: str
+    python: str
+
+    def to_labels(self) -> dict[str, str]:
+        return {
+            **self.spec.labels,
+            ROLE: "environment",
+            OWNER: self.owner,
+            NAME: self.spec.name,
+            ID: self.id,
+            SPEC: json.dumps(self.spec.to_json(), separators=(",", ":"), sort_keys=True),
+            LAUNCHER: self.launcher,
+            RUNTIME_DIR: self.runtime_dir,
+            HOME: self.home,
+            PYTHON: self.python,
+        }
+
+    @classmethod
+    def from_labels(cls, labels: Mapping[str, str]) -> EnvironmentLabels:
+        """Read the labels of a container.
+
+        Raises:
+            InvalidSpecError: They were not written by us, or were changed.
+        """
+        try:
+            spec = EnvironmentSpec.from_json(json.loads(labels[SPEC]))
+            if spec.name != labels[NAME]:
+                raise InvalidSpecError("The labels of the container contradict each other.")
+            return cls(
+                id=labels[ID],
+                owner=labels[OWNER],
+                spec=spec,
+                launcher=labels[LAUNCHER],
+                runtime_dir=labels[RUNTIME_DIR],
+                home=labels[HOME],
+                python=labels[PYTHON],
+            )
+        except (KeyError, ValueError) as error:
+            raise InvalidSpecError("The labels of the container are not ours.") from error

@@ -1,0 +1,76 @@
+"""How the image of a launch comes to be on the engine, and fit for a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .engines.base import Engine, ImageFacts, SupportsImages, TransferProgress
+from .errors import ImageNotFoundError
+from .images.prepare import ImageEngine, PreparedImage, build_directory, prepare_image
+from .labels import LAUNCHER, OWNER
+from .launcher import own_identity
+from .models import EnvironmentSpec, Phase, Progress
+
+ReportProgress = Callable[[Progress], None]
+"""Called on the event loop for each step of a launch; must not block."""
+
+
+async def obtain(
+    engine: Engine,
+    spec: EnvironmentSpec,
+    *,
+    build_dir: str,
+    owner: str,
+    cache_dir: Path,
+    report: ReportProgress,
+) -> PreparedImage | None:
+    """Find, pull or build the image, and add what a kernel needs.
+
+    Returns:
+        ``None`` on an engine that has no images.
+    """
+    report(Progress(phase=Phase.PULLING, message=spec.image))
+    if not isinstance(engine, SupportsImages):
+        report(Progress(phase=Phase.PREPARING))
+        return None
+    image = await _image(engine, spec, build_dir, owner, report)
+    report(Progress(phase=Phase.PREPARING, message="Looking into the image"))
+    return await prepare_image(
+        engine,
+        image,
+        labels={OWNER: owner, LAUNCHER: own_identity()},
+        cache_dir=cache_dir,
+        report=_forwarder(Phase.PREPARING, report),
+    )
+
+
+async def _image(
+    engine: ImageEngine, spec: EnvironmentSpec, build_dir: str, owner: str, report: ReportProgress
+) -> ImageFacts:
+    forward = _forwarder(Phase.PULLING, report)
+    if build_dir:
+        labels = {OWNER: owner}
+        return await build_directory(
+            engine, build_dir, name=spec.name, labels=labels, report=forward
+        )
+    try:
+        return await engine.inspect_image(spec.image)
+    except ImageNotFoundError:
+        return await engine.pull(spec.image, forward)
+
+
+def _forwarder(phase: Phase, report: ReportProgress) -> Callable[[TransferProgress], None]:
+    def forward(progress: TransferProgress) -> None:
+        report(
+            Progress(
+                phase=phase,
+                message=progress.message,
+                current=progress.current,
+                total=progress.total,
+                layers=progress.layers,
+                log=progress.log,
+            )
+        )
+
+    return forward

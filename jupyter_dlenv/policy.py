@@ -1,0 +1,78 @@
+"""What an administrator allows: the one place through which every launch passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from .errors import NotAllowedError
+from .models import Environment, EnvironmentSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules of one server or user; the defaults allow what Docker allows.
+
+    Attributes:
+        allowed_images: Shell patterns over image references; ``*`` matches ``/`` too.
+        allowed_mounts: Shell patterns over the host paths of mounts.
+        allowed_users: Of ``caller``, ``root``, ``image``, and patterns over ``UID:GID``.
+        allowed_bind_addresses: Patterns over the host addresses of published ports.
+        allowed_host_ports: Lowest and highest host port that may be published.
+        max_gpus: GPUs of all environments of one owner together; -1 is no limit.
+        max_environments: Environments of one owner; -1 is no limit.
+    """
+
+    allowed_images: tuple[str, ...] = ("*",)
+    allowed_mounts: tuple[str, ...] = ("*",)
+    allowed_users: tuple[str, ...] = ("*",)
+    allowed_bind_addresses: tuple[str, ...] = ("*",)
+    allowed_host_ports: tuple[int, int] = (1024, 65535)
+    max_gpus: int = -1
+    max_environments: int = -1
+
+    def check(
+        self, spec: EnvironmentSpec, existing: Sequence[Environment], *, building: bool = False
+    ) -> None:
+        """Raise ``NotAllowedError``, naming the rule, unless the launch may go on.
+
+        Args:
+            spec: What is wanted.
+            existing: The environments that the owner has already.
+            building: The image is built first, from a Dockerfile of the user's.
+        """
+        # Whoever builds an image gives it any name, so only the rule "all" can allow it.
+        if building and "*" not in self.allowed_images:
+            raise _refused("allowed_images", "Building an image")
+        _match("allowed_images", self.allowed_images, "The image", spec.image)
+        _match("allowed_users", self.allowed_users, "The user", spec.user)
+        for mount in spec.mounts:
+            _match("allowed_mounts", self.allowed_mounts, "Mounting", mount.source)
+        low, high = self.allowed_host_ports
+        for port in spec.ports:
+            _match(
+                "allowed_bind_addresses",
+                self.allowed_bind_addresses,
+                "Publishing on",
+                port.host_ip,
+            )
+            if port.host_port and not low <= port.host_port <= high:
+                raise _refused("allowed_host_ports", f"Publishing on port {port.host_port}")
+        if 0 <= self.max_environments <= len(existing):
+            raise _refused("max_environments", f"A further environment beside {len(existing)}")
+        gpus = spec.gpus + sum(e.spec.gpus for e in existing)
+        if 0 <= self.max_gpus < gpus:
+            raise _refused("max_gpus", f"Holding {gpus} GPUs at once")
+
+
+def _match(rule: str, patterns: tuple[str, ...], what: str, value: str) -> None:
+    if not any(fnmatchcase(value, pattern) for pattern in patterns):
+        raise _refused(rule, f"{what} {value}")
+
+
+def _refused(rule: str, what: str) -> NotAllowedError:
+    return NotAllowedError(
+        f"{what} is not allowed here (rule {rule}).",
+        hint=f"Ask the administrator of this server about c.Configuration.{rule}.",
+    )

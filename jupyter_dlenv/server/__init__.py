@@ -1,0 +1,1 @@
+"""The door for browsers: REST, jobs and events on a Jupyter server."""

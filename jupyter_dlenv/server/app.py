@@ -1,0 +1,124 @@
+"""The server extension: what lives as long as the Jupyter server, and how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from traitlets import Float
+
+from ..configuration import Configuration
+from ..environments import Environments
+from .events import EVENT_SCHEMAS, Announcer
+from .handlers import ROUTES, url_pattern
+from .jobs import Jobs
+from .watcher import Watcher
+
+_STOP_TIMEOUT = 5.0
+
+
+class DlenvApp(ExtensionApp):
+    """Serves environments to the browser.
+
+    Loading it asks nothing of the engine: a server whose engine is away starts as fast as
+    any other, and says so only when somebody wants an environment.
+    """
+
+    name = "jupyter_dlenv"
+    # ExtensionApp would make it jupyter_jupyter_dlenv_config.
+    config_file_name = "jupyter_dlenv_config"
+    description = "Deep-learning containers as Jupyter environments."
+    classes = [Configuration]  # noqa: RUF012
+
+    progress_interval = Float(
+        0.25,
+        min=0.0,
+        help="Least number of seconds between two progress events of one launch.",
+    ).tag(config=True)
+    job_memory = Float(
+        3600.0,
+        min=0.0,
+        help="For how many seconds a launch that ended is remembered.",
+    ).tag(config=True)
+
+    configuration: Configuration
+    jobs: Jobs
+    _environments: Environments | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Filled while loading, so that a load that failed half-way can be stopped too.
+        self._at_stop = AsyncExitStack()
+
+    def initialize_settings(self) -> None:
+        """Prepare what the handlers use; called once, before the server listens."""
+        serverapp = self._server()
+        event_logger, specs = serverapp.event_logger, serverapp.kernel_spec_manager
+        assert event_logger is not None and specs is not None  # noqa: S101, PT018
+        for schema in EVENT_SCHEMAS:
+            event_logger.register_event_schema(schema)
+        self.configuration = Configuration.load(parent=self)
+        # Not the user's own kernel directory: other Jupyters that look there may lack
+        # the provisioner.
+        specs.kernel_dirs.append(self.configuration.kernelspecs_dir)
+        self._announcer = Announcer(
+            event_logger.emit,
+            owner=lambda: self.environments().owner,
+            interval=self.progress_interval,
+        )
+        self._at_stop.callback(self._announcer.close)
+        self.jobs = Jobs(
+            self.environments, changed=self._announcer.job_changed, memory=self.job_memory
+        )
+        self._at_stop.push_async_callback(self.jobs.aclose)
+        #: Answers that go on for as long as somebody reads them.
+        self.following: set[asyncio.Task[None]] = set()
+        self._at_stop.push_async_callback(_end, self.following)
+
+    def initialize_handlers(self) -> None:
+        self.handlers.extend((url_pattern(path), handler) for path, handler in ROUTES)
+
+    def environments(self) -> Environments:
+        """Return the environments on the configured engine.
+
+        Raises:
+            UnknownEngineError
+        """
+        if self._environments is None:
+            self._environments = self.configuration.open()
+        return self._environments
+
+    @property
+    def root_dir(self) -> str:
+        """Return the directory that the server shows its user."""
+        return str(self._server().root_dir)
+
+    def current_activity(self) -> list[dict[str, Any]] | None:
+        """Return the launches that run: a server that is idle otherwise must wait for them."""
+        return [job.to_json() for job in self.jobs.list() if not job.phase.ended] or None
+
+    async def _start_jupyter_server_extension(self, _serverapp: Any) -> None:
+        watcher = Watcher(self.environments, self._announcer)
+        watching = asyncio.create_task(watcher.run(), name="dlenv watcher")
+        self._at_stop.push_async_callback(_end, {watching})
+
+    async def stop_extension(self) -> None:
+        """Cancel what runs and let go of the engine; environments and their kernels run on."""
+        await self._at_stop.aclose()
+        environments, self._environments = self._environments, None
+        if environments is not None:
+            await environments.aclose()
+
+    def _server(self) -> ServerApp:
+        assert self.serverapp is not None, "the extension is used before it is loaded"  # noqa: S101
+        return self.serverapp
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_STOP_TIMEOUT)

@@ -1,0 +1,103 @@
+"""How a failure looks over HTTP: one table of statuses and one form of body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from tornado.web import HTTPError
+
+from .. import errors
+from ..errors import DlenvError
+
+#: A class that is not named here has the status of its nearest ancestor that is.
+STATUS: dict[type[DlenvError], HTTPStatus] = {
+    DlenvError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InvalidSpecError: HTTPStatus.BAD_REQUEST,
+    errors.NotAllowedError: HTTPStatus.FORBIDDEN,
+    errors.NameTakenError: HTTPStatus.CONFLICT,
+    errors.EnvironmentNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.EnvironmentNotRunningError: HTTPStatus.CONFLICT,
+    errors.LaunchCancelledError: HTTPStatus.CONFLICT,
+    errors.JobNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.EngineUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.EnginePermissionError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.EngineTooOldError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UnknownEngineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.EngineTimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.CapabilityMissingError: HTTPStatus.NOT_IMPLEMENTED,
+    errors.ContainerNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.ContainerNameTakenError: HTTPStatus.CONFLICT,
+    errors.DiskFullError: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.PortTakenError: HTTPStatus.CONFLICT,
+    errors.MountMissingError: HTTPStatus.BAD_REQUEST,
+    errors.GPUUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UlimitRefusedError: HTTPStatus.BAD_REQUEST,
+    errors.ImageError: HTTPStatus.BAD_GATEWAY,
+    errors.ImageNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.ImageUnsupportedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.BuildFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AgentError: HTTPStatus.BAD_GATEWAY,
+    errors.AgentUnreachableError: HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+#: What HTTP itself refuses, before any of our code is asked.
+_HTTP_CODES = {
+    HTTPStatus.BAD_REQUEST: ("bad-request", "Correct the request and try again."),
+    HTTPStatus.FORBIDDEN: ("forbidden", "Log in, or ask for the permission."),
+    HTTPStatus.NOT_FOUND: ("no-such-route", "See openapi.json for the routes."),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "See openapi.json for the routes."),
+}
+
+
+class InternalError(DlenvError):
+    """Something went wrong that nobody thought of; the log has the traceback."""
+
+    code = "internal-error"
+    default_hint = "See the log of the Jupyter server, and please report it."
+
+    def __init__(self) -> None:
+        super().__init__("The server met an error of its own.")
+
+
+class RequestTooLargeError(errors.InvalidSpecError):
+    """The body of a request is longer than any description of an environment."""
+
+    code = "request-too-large"
+
+
+STATUS[RequestTooLargeError] = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def describe(error: BaseException | None, status: int) -> tuple[int, dict[str, str]]:
+    """Return status and JSON of whatever ended a request.
+
+    Args:
+        error: What was raised, if anything was.
+        status: What the web server would answer.
+    """
+    if isinstance(error, DlenvError):
+        return status_of(type(error)), error.to_json()
+    if error is not None and not isinstance(error, HTTPError):
+        return 500, InternalError().to_json()
+    code, hint = _HTTP_CODES.get(HTTPStatus(status), ("http-error", ""))
+    said = error.log_message if isinstance(error, HTTPError) else None
+    message = said or HTTPStatus(status).phrase
+    return status, {"code": code, "message": message, "hint": hint, "detail": ""}
+
+
+def status_of(kind: type[DlenvError]) -> int:
+    """Return the HTTP status of a class of errors."""
+    return next(STATUS[c].value for c in kind.__mro__ if c in STATUS)
+
+
+def codes() -> dict[str, int]:
+    """Return the status of every code that a body can carry."""
+    http = {code: status.value for status, (code, _) in _HTTP_CODES.items()}
+    return dict(sorted({**{c.code: status_of(c) for c in _tree(DlenvError)}, **http}.items()))
+
+
+def _tree(kind: type[DlenvError]) -> Iterator[type[DlenvError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _tree(child)

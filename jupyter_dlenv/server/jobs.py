@@ -1,0 +1,225 @@
+"""Launches as jobs: they outlive the request, and the browser, that asked for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from ..environments import Environments
+from ..errors import DlenvError, JobNotFoundError, LaunchCancelledError, NameTakenError
+from ..models import Environment, EnvironmentSpec, Phase, Progress
+from .failures import InternalError
+
+_log = logging.getLogger(__name__)
+
+#: Ended jobs that are remembered at most, however young.
+_MOST_ENDED = 200
+_LOG_LINES = 2000
+_LINE_LENGTH = 4096
+#: A launch undoes its steps in seconds; an engine that hangs must not hold up the server.
+_STOP_TIMEOUT = 20.0
+
+
+class Job:
+    """One launch: what is wanted, how far it is, and how it ended."""
+
+    def __init__(self, spec: EnvironmentSpec, *, build_dir: str) -> None:
+        self.id = secrets.token_hex(8)
+        self.spec = spec
+        self.build_dir = build_dir
+        self.progress = Progress(phase=Phase.QUEUED)
+        self.log = BuildLog()
+        self.error: DlenvError | None = None
+        self.environment: Environment | None = None
+        self.created = _now()
+        self.ended = ""
+        self.cancelling = False
+
+    @property
+    def phase(self) -> Phase:
+        return self.progress.phase
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything a page needs that is opened in the middle of a launch."""
+        progress = self.progress.to_json()
+        del progress["log"]  # has a route of its own
+        return {
+            "id": self.id,
+            "name": self.spec.name,
+            "spec": self.spec.to_json(),
+            "build_dir": self.build_dir,
+            **progress,
+            "cancelling": self.cancelling,
+            "error": self.error.to_json() if self.error else None,
+            "environment": self.environment.to_json() if self.environment else None,
+            "created": self.created,
+            "ended": self.ended,
+        }
+
+
+class Jobs:
+    """The launches of this server: those that run, and for a while those that ended."""
+
+    def __init__(
+        self,
+        environments: Callable[[], Environments],
+        *,
+        changed: Callable[[Job], None],
+        memory: float,
+    ) -> None:
+        """Hold no job yet.
+
+        Args:
+            environments: Where to launch; asked when there is something to launch.
+            changed: Hears of every report of every job, on the event loop.
+            memory: How many seconds an ended job is remembered.
+        """
+        self._environments = environments
+        self._changed = changed
+        self._memory = memory
+        self._jobs: dict[str, Job] = {}
+        self._tasks: dict[str, asyncio.Task[Environment]] = {}
+        self._ended: deque[tuple[float, str]] = deque()
+
+    def launch(self, spec: EnvironmentSpec, *, build_dir: str = "") -> Job:
+        """Begin a launch.
+
+        Raises:
+            NameTakenError: A job launches an environment of that name now.
+        """
+        for running in (self._jobs[job_id] for job_id in self._tasks):
+            if running.spec.name == spec.name:
+                raise NameTakenError(
+                    f"Another launch of {spec.name!r} is under way.",
+                    hint="Wait for it or cancel it, or choose another name.",
+                )
+        environments = self._environments()
+        job = Job(spec, build_dir=build_dir)
+        self._jobs[job.id] = job
+        task = asyncio.create_task(
+            environments.launch(
+                spec, report=lambda report: self._report(job, report), build_dir=build_dir
+            ),
+            name=f"launch of {spec.name}",
+        )
+        self._tasks[job.id] = task
+        # Not inside the task: one that is cancelled before its first step never runs at all.
+        task.add_done_callback(lambda done: self._finish(job, done))
+        return job
+
+    def list(self) -> tuple[Job, ...]:
+        """Return the jobs that are remembered, oldest first."""
+        self._forget()
+        return tuple(self._jobs.values())
+
+    def get(self, job_id: str) -> Job:
+        """Return one job.
+
+        Raises:
+            JobNotFoundError
+        """
+        self._forget()
+        try:
+            return self._jobs[job_id]
+        except KeyError:
+            raise JobNotFoundError(f"There is no job {job_id[:40]!r}.") from None
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask a launch to undo what it did; its phase tells when it has.
+
+        A job that ended, or that is being cancelled, is left alone.
+
+        Raises:
+            JobNotFoundError
+        """
+        job = self.get(job_id)
+        task = self._tasks.get(job_id)
+        # A second cancellation would hit the clean-up of the first.
+        if task is not None and not job.cancelling:
+            job.cancelling = True
+            task.cancel()
+            self._changed(job)
+        return job
+
+    async def aclose(self) -> None:
+        """Cancel what runs, and wait a bounded time until it has cleaned up."""
+        tasks = tuple(self._tasks.values())
+        for job_id in tuple(self._tasks):
+            self.cancel(job_id)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_STOP_TIMEOUT)
+            for task in late:
+                _log.warning("Gave up waiting for the %s to clean up", task.get_name())
+            # Their callbacks, which tell how the jobs ended, are due now.
+            await asyncio.sleep(0)
+
+    def _report(self, job: Job, report: Progress) -> None:
+        job.log.append(report.log)
+        job.progress = replace(report, log="")
+        self._changed(job)
+
+    def _finish(self, job: Job, task: asyncio.Task[Environment]) -> None:
+        del self._tasks[job.id]
+        job.ended = _now()
+        self._ended.append((time.monotonic(), job.id))
+        job.error = _failure(task)
+        if job.error is None:
+            job.environment = task.result()
+            job.progress = Progress(phase=Phase.READY, message="Ready")
+        else:
+            cancelled = isinstance(job.error, LaunchCancelledError)
+            job.progress = replace(
+                job.progress,
+                phase=Phase.CANCELLED if cancelled else Phase.FAILED,
+                message=str(job.error),
+            )
+        self._changed(job)
+        self._forget()
+
+    def _forget(self) -> None:
+        oldest = time.monotonic() - self._memory
+        while self._ended and (len(self._ended) > _MOST_ENDED or self._ended[0][0] < oldest):
+            del self._jobs[self._ended.popleft()[1]]
+
+
+def _failure(task: asyncio.Task[Environment]) -> DlenvError | None:
+    if task.cancelled():
+        return LaunchCancelledError("The launch was cancelled.")
+    error = task.exception()
+    if error is None or isinstance(error, DlenvError):
+        return error
+    _log.error("The %s failed unexpectedly", task.get_name(), exc_info=error)
+    return InternalError()
+
+
+class BuildLog:
+    """The last lines of a build's output, however it was cut into pieces."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_LOG_LINES)
+        self._open = ""
+
+    def append(self, text: str) -> None:
+        """Take a piece of output, which may begin and end within a line."""
+        *complete, rest = (self._open + text).split("\n")
+        self._lines.extend(_shown(line) for line in complete)
+        self._open = rest[-_LINE_LENGTH:]
+
+    def __str__(self) -> str:
+        return "".join(f"{line}\n" for line in self._lines) + _shown(self._open)
+
+
+def _shown(line: str) -> str:
+    # A progress bar redraws its line: what counts is how it looked in the end.
+    return line.rstrip("\r").rpartition("\r")[2][-_LINE_LENGTH:]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
