@@ -1,0 +1,22 @@
+const jupyterlab = require('@jupyterlab/testutils/lib/jest-config');
+
+// Packages that are published as ES modules only, which jest does not load by itself.
+const esModules = [
+  '@codemirror',
+  '@jupyter/ydoc',
+  '@jupyterlab/',
+  'lib0',
+  'nanoid',
+  'vscode-ws-jsonrpc',
+  'y-protocols',
+  'y-websocket',
+  'yjs'
+].join('|');
+
+module.exports = {
+  ...jupyterlab(__dirname),
+  coverageReporters: ['lcov', 'text'],
+  reporters: ['default'],
+  testRegex: 'src/__tests__/.*\\.spec\\.ts$',
+  transformIgnorePatterns: [`/node_modules/(?!${esModules}).+`]
+};

@@ -1,0 +1,95 @@
+/**
+ * The environments of this server, kept fresh while the page is visible.
+ */
+import type { IDisposable } from '@lumino/disposable';
+import { Poll } from '@lumino/polling';
+import { type ISignal, Signal } from '@lumino/signaling';
+
+import type { IEnvironments } from './tokens';
+import type { IEnvironment } from './wire';
+
+/**
+ * Asks seldom, because the server says when something changes (`notify`);
+ * this finds what it could not say, such as events lost while a laptop slept.
+ */
+const FREQUENCY = { interval: 60_000, backoff: true, max: 300_000 };
+
+/**
+ * A launch changes an environment several times at once; one request is enough.
+ */
+const SETTLE = 100;
+
+export class EnvironmentsModel implements IEnvironments, IDisposable {
+  constructor(list: () => Promise<readonly IEnvironment[]>) {
+    this._list = list;
+    this._poll = new Poll({
+      name: 'jupyter-dlenv:environments',
+      factory: () => this._fetch(),
+      frequency: FREQUENCY,
+      linger: 0,
+      standby: 'when-hidden'
+    });
+    document.addEventListener('visibilitychange', this._onVisibilityChange);
+  }
+
+  get environments(): readonly IEnvironment[] {
+    return this._environments;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get isDisposed(): boolean {
+    return this._poll.isDisposed;
+  }
+
+  dispose(): void {
+    document.removeEventListener('visibilitychange', this._onVisibilityChange);
+    this._poll.dispose();
+    Signal.clearData(this);
+  }
+
+  async refresh(): Promise<void> {
+    await this._poll.refresh();
+    await this._poll.tick;
+    const { phase, payload } = this._poll.state;
+    if (phase === 'rejected') {
+      throw payload;
+    }
+  }
+
+  /**
+   * Something changed, says the server.  A hidden page asks when it is seen again.
+   */
+  notify(): void {
+    // Not `refresh`, which does nothing while a request is under way: the answer to
+    // that one may be older than the change.
+    void this._poll.schedule({ interval: SETTLE, phase: 'refreshed' });
+  }
+
+  private async _fetch(): Promise<void> {
+    const request = ++this._requests;
+    const environments = await this._list();
+    // The page may have gone, or a newer request overtaken this one.
+    if (this.isDisposed || request !== this._requests) {
+      return;
+    }
+    if (JSON.stringify(environments) !== JSON.stringify(this._environments)) {
+      this._environments = environments;
+      this._changed.emit();
+    }
+  }
+
+  private readonly _onVisibilityChange = (): void => {
+    if (document.visibilityState === 'visible') {
+      this.notify();
+    }
+  };
+
+  private readonly _list: () => Promise<readonly IEnvironment[]>;
+  private readonly _poll: Poll<void, Error>;
+  private readonly _changed = new Signal<this, void>(this);
+  private _requests = 0;
+  private _environments: readonly IEnvironment[] = [];
+}
