@@ -1,0 +1,149 @@
+"""A JupyterLab server in a process of its own, and the REST API of our extension on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+ARTIFACTS = Path(__file__).parents[2] / "build-artifacts"
+_TOKEN = "browser-tests"
+_SERVER_START = 120
+_LAUNCH = 120
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running server."""
+
+    url: str
+
+    def page_url(self, path: str = "lab") -> str:
+        return f"{self.url}{path}?reset&token={_TOKEN}"
+
+    def request(self, method: str, route: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}dlenv/api/{route}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {_TOKEN}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                text = response.read()
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {route}: {error.code} {error.read()!r}") from error
+        return json.loads(text) if text else None
+
+    def launch(self, **spec: Any) -> dict[str, Any]:
+        """Launch an environment as the form of the front end would, and wait until it is ready."""
+        job = self.request("POST", "environments", spec)
+        deadline = time.monotonic() + _LAUNCH
+        while not job["ended"]:
+            assert time.monotonic() < deadline, f"The launch did not end: {job}"
+            time.sleep(0.1)
+            job = self.request("GET", f"jobs/{job['id']}")
+        assert job["phase"] == "ready", job
+        return job["environment"]
+
+    def remove_all(self) -> None:
+        for environment in self.request("GET", "environments")["environments"]:
+            self.request("DELETE", f"environments/{environment['name']}")
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Keep what the page shows, for people to look at."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+
+@contextmanager
+def running_lab(*, engine: str, owner: str) -> Iterator[Lab]:
+    """Run a server with a home of its own, and remove at the end what was launched."""
+    with tempfile.TemporaryDirectory(prefix="dl-", dir="/tmp", ignore_cleanup_errors=True) as home:
+        directories = _directories(Path(home))
+        _write_json(
+            directories["JUPYTER_CONFIG_DIR"] / "jupyter_dlenv_config.json",
+            {"Configuration": {"engine": engine, "owner": owner}},
+        )
+        _write_json(
+            directories["JUPYTER_CONFIG_DIR"] / "labconfig/page_config.json",
+            # It asks the internet for news, and then covers what a test wants to click.
+            {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
+        )
+        notebooks = Path(home) / "notebooks"
+        notebooks.mkdir()
+        log = Path(home) / "server.log"
+        command = [
+            sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+            "--ServerApp.port=0", "--ServerApp.allow_unauthenticated_access=False",
+            f"--IdentityProvider.token={_TOKEN}", f"--ServerApp.root_dir={notebooks}",
+        ]  # fmt: skip
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                command,
+                env={**_foreign_variables(), **{k: str(v) for k, v in directories.items()}},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            info = directories["JUPYTER_RUNTIME_DIR"] / f"jpserver-{server.pid}.json"
+            lab = Lab(url=_url(server, info, log))
+            try:
+                yield lab
+            finally:
+                lab.remove_all()
+        finally:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+            ARTIFACTS.mkdir(exist_ok=True)
+            shutil.copy(log, ARTIFACTS / "browser-server.log")
+
+
+def _directories(home: Path) -> dict[str, Path]:
+    names = ("CONFIG", "DATA", "RUNTIME")
+    directories = {f"JUPYTER_{name}_DIR": home / name.lower() for name in names}
+    for directory in directories.values():
+        directory.mkdir(mode=0o700)
+    return {"HOME": home, **directories}
+
+
+def _foreign_variables() -> dict[str, str]:
+    """Return the variables of whoever runs the tests, but for those that mean their Jupyter."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER_", "DLENV_"))}
+
+
+def _url(server: subprocess.Popen[bytes], info: Path, log: Path) -> str:
+    """Wait until the server listens; only then it knows its port and writes it down."""
+    deadline = time.monotonic() + _SERVER_START
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            url: str = json.loads(info.read_text())["url"]
+            with urllib.request.urlopen(f"{url}api/status?token={_TOKEN}", timeout=5):
+                return url
+        except (OSError, ValueError):
+            time.sleep(0.1)
+    raise AssertionError(f"The server did not start:\n{log.read_text()[-3000:]}")
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))

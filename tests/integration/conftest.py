@@ -1,0 +1,91 @@
+"""Fixtures that open ``Environments`` on each engine, and remove at the end what was launched."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextlib import suppress
+
+import pytest
+
+from jupyter_dlenv.engines import open_engine
+from jupyter_dlenv.environments import Environments
+from jupyter_dlenv.errors import DlenvError
+from jupyter_dlenv.models import EnvironmentSpec
+from jupyter_dlenv.plan import Caller
+from jupyter_dlenv.policy import Policy
+
+
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+def engine_name(request):
+    if request.param == "docker":
+        request.getfixturevalue("docker_engine_url")
+        request.getfixturevalue("images").ensure("kernel")
+    return request.param
+
+
+@pytest.fixture
+def owner(run_id):
+    """Name an owner of this test's own: what it lists is what it made."""
+    return f"{run_id}-{uuid.uuid4().hex[:6]}"
+
+
+@pytest.fixture
+def open_environments(engine_name, owner, tmp_path, jp_asyncio_loop):
+    """Return a function that opens environments; each call stands for one process."""
+    opened = []
+
+    def open_one(**changes):
+        arguments = {
+            "owner": owner,
+            "caller": Caller.current(),
+            "policy": Policy(),
+            "data_dir": tmp_path / "data",
+            "runtime_dir": tmp_path / "run",
+        }
+        engine = open_engine(engine_name, data_dir=tmp_path / "data")
+        environments = Environments(engine, **{**arguments, **changes})
+        opened.append(environments)
+        return environments
+
+    async def close():
+        for environments in opened:
+            for environment in await environments.list():
+                with suppress(DlenvError):
+                    await environments.remove(environment.name)
+            await environments.aclose()
+
+    yield open_one
+    jp_asyncio_loop.run_until_complete(close())
+
+
+@pytest.fixture
+def configured(owner, tmp_path, jp_config_dir, jp_environ):
+    """Write the configuration by which a kernel manager finds this test's environments."""
+    values = {
+        "owner": owner,
+        "data_dir": str(tmp_path / "data"),
+        "runtime_dir": str(tmp_path / "run"),
+    }
+    jp_config_dir.joinpath("jupyter_dlenv_config.json").write_text(
+        json.dumps({"Configuration": values})
+    )
+
+
+@pytest.fixture
+def environments(open_environments):
+    return open_environments()
+
+
+@pytest.fixture
+def docker_environments(open_environments, engine_name):
+    """Return ``open_environments`` where the engine runs images."""
+    if engine_name == "process":
+        pytest.skip("A plain process has no container of its own.")
+    return open_environments
+
+
+@pytest.fixture
+def spec(engine_name):
+    image = "dlenv-test/kernel" if engine_name == "docker" else "python"
+    return EnvironmentSpec(name="a", image=image)

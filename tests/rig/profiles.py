@@ -1,0 +1,117 @@
+"""Says which kinds of engines there are for tests, and what each is told when it starts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path("/opt/dlenv-engine")
+DEFAULT_SOCKET = Path("/var/run/docker.sock")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A kind of engine.  Number 0 is the main one, at the default socket and bridge."""
+
+    name: str
+    number: int
+    release: str = "28"
+    environment: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    disk: str = ""
+
+    @property
+    def directory(self) -> Path:
+        return ROOT / self.name
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def socket(self) -> Path:
+        return DEFAULT_SOCKET if self.number == 0 else self.directory / "run/docker.sock"
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def bridge(self) -> str:
+        return f"dlenv-{self.name}" if self.number else "docker0"
+
+    @property
+    def subnet(self) -> str:
+        return f"10.228.{self.number}.0/24"
+
+
+MODERN = Profile("modern", 0)
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        MODERN,
+        Profile(
+            "like-29",
+            1,
+            environment={"DOCKER_MIN_API_VERSION": "1.44"},
+            settings={"features": {"containerd-snapshotter": True}},
+        ),
+        Profile("oldest", 2, release="20.10"),
+        Profile("tiny", 3, disk="600m"),
+    )
+}
+
+
+def settings(profile: Profile) -> dict[str, Any]:
+    """Return the content of daemon.json."""
+    mtu = _uplink_mtu()
+    settings: dict[str, Any] = {
+        "data-root": str(profile.data),
+        "exec-root": str(profile.directory / "exec"),
+        "pidfile": str(profile.directory / "run/docker.pid"),
+        "hosts": [profile.url],
+        # A container's packets must fit the uplink: where they do not, TLS stalls.
+        "mtu": mtu,
+        **profile.settings,
+    }
+    if profile.number:
+        pool = f"10.228.{64 + 16 * profile.number}.0/20"
+        settings |= {
+            "bridge": profile.bridge,
+            "default-address-pools": [{"base": pool, "size": 24}],
+            # The rules are ours, see network.py: two engines do not share chains well.
+            "iptables": False,
+            "ip6tables": False,
+        }
+    if profile.release != "20.10":
+        settings |= {
+            "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": str(mtu)}},
+            "cdi-spec-dirs": [str(profile.directory / "cdi")],
+        }
+    return settings
+
+
+def pretend_gpus(profile: Profile) -> None:
+    """Let the engine believe that the NVIDIA toolkit is installed, where there is no GPU."""
+    if Path("/dev/nvidiactl").exists():
+        return
+    hook = profile.directory / "hook/nvidia-container-runtime-hook"
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    hook.chmod(0o755)
+    uuids = ("GPU-11111111-aaaa", "GPU-22222222-bbbb")
+    devices = [
+        {"name": uuid, "containerEdits": {"env": [f"PRETENDED_GPU_{number}={uuid}"]}}
+        for number, uuid in enumerate(uuids)
+    ]
+    spec = {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": devices}
+    (profile.directory / "cdi/pretended.json").write_text(json.dumps(spec))
+
+
+def _uplink_mtu() -> int:
+    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+        interface, destination = line.split()[:2]
+        if destination == "00000000":
+            return int(Path(f"/sys/class/net/{interface}/mtu").read_text())
+    return 1500
