@@ -1,0 +1,1 @@
+"""GPUs: which there are, who uses them, which to take."""
