@@ -182,6 +182,8 @@ async def test_a_kernel_that_follows_another_is_found_at_the_same_place(agent):
         await link.signal("k", signal.SIGKILL)
         await link.exited("k")
         second = await start(link, prefix=first.prefix)
+        # What the new one prints is heard once its subscription has been renewed.
+        await client.wait_for_ready(timeout=30)
         assert str(second.pid) == await execute(client, "import os; print(os.getpid())")
 
     assert first.prefix == second.prefix
