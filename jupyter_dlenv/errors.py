@@ -15,6 +15,7 @@ engine itself said is kept in ``detail``, word for word.
     ├── EnvironmentNotRunningError  environment-not-running
     ├── LaunchCancelledError        launch-cancelled
     ├── JobNotFoundError            job-not-found
+    ├── NoFreeGpuError              no-free-gpu
     ├── EngineError                 engine-error
     │   ├── EngineUnreachableError  engine-unreachable
     │   ├── EnginePermissionError   engine-permission
@@ -302,3 +303,13 @@ class KernelStartError(AgentError):
 
     code = "kernel-start"
     default_hint = "The last lines of the kernel's log are below."
+
+
+class NoFreeGpuError(DlenvError):
+    """Fewer GPUs are free than are wanted."""
+
+    code = "no-free-gpu"
+    default_hint = (
+        "Ask for fewer, wait in line with --wait-for-gpus, "
+        "or use GPUs together with others: --share."
+    )

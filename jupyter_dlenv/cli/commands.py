@@ -24,6 +24,7 @@ Exit codes:
   5    the engine cannot be reached or used
   6    the image cannot be had, built or used
   7    the administrator's policy refuses
+  8    too few GPUs are free
   130  interrupted, or answered with no
 `exec` and `shell` pass on the exit code of what they ran.
 """

@@ -29,6 +29,7 @@ _EXIT_CODES: tuple[tuple[type[errors.DlenvError], int], ...] = (
     (errors.EngineTooOldError, 5),
     (errors.ImageError, 6),
     (errors.NotAllowedError, 7),
+    (errors.NoFreeGpuError, 8),
     (errors.LaunchCancelledError, 130),
 )
 _USAGE = 2

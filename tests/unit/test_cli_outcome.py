@@ -17,7 +17,7 @@ from jupyter_dlenv import errors
 from jupyter_dlenv.cli import main
 from jupyter_dlenv.cli.outcome import Interrupted, exit_code, print_error
 
-DOCUMENTED = {0, 1, 2, 3, 4, 5, 6, 7, 130}
+DOCUMENTED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 130}
 ALL_ERRORS = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
@@ -39,6 +39,7 @@ def test_every_error_has_a_documented_exit_code(kind):
         (errors.EnginePermissionError(""), 5),
         (errors.BuildFailedError(""), 6),
         (errors.NotAllowedError(""), 7),
+        (errors.NoFreeGpuError(""), 8),
         (errors.LaunchCancelledError(""), 130),
         (errors.AgentUnreachableError(""), 1),
         (Interrupted(signal.SIGTERM), 143),
