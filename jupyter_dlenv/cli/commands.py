@@ -6,6 +6,7 @@ import click
 
 from .._version import __version__
 from .completion import completion
+from .gpus import gpus
 from .inside import exec_, shell
 from .invocation import Invocation, common_options, pass_invocation
 from .kernelspec import kernelspec
@@ -61,6 +62,6 @@ def version(invocation: Invocation) -> None:
 
 for _command in (
     *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
-    *(images, kernelspec, completion, version),
+    *(images, gpus, kernelspec, completion, version),
 ):
     dlenv.add_command(_command)

@@ -57,8 +57,8 @@ def choose(
         NoFreeGpuError: Too few are free; says why for each.
     """
     everything = devices(inventory)
-    unusable = {d.order: _why_unusable(d, fenced or {}) for d in everything}
-    taken_by = {d.order: _why_taken(d, reasons or {}) for d in everything}
+    unusable = {d.order: why_unusable(d, fenced or {}) for d in everything}
+    taken_by = {d.order: why_taken(d, reasons or {}) for d in everything}
     why_not = {d.order: unusable[d.order] or taken_by[d.order] for d in everything}
 
     eligible = _eligible(everything, request)
@@ -120,7 +120,8 @@ def _number_wanted(
     return len(eligible) if request.devices else request.count
 
 
-def _why_unusable(device: Device, fenced: Mapping[str, str]) -> str:
+def why_unusable(device: Device, fenced: Mapping[str, str]) -> str:
+    """Return why nobody here can use a device, not even shared; nothing if they can."""
     gpu = device.gpu
     if gpu.state is GpuState.LOST:
         return "lost"
@@ -131,7 +132,8 @@ def _why_unusable(device: Device, fenced: Mapping[str, str]) -> str:
     return fenced.get(device.uuid, "")
 
 
-def _why_taken(device: Device, reasons: Mapping[str, str]) -> str:
+def why_taken(device: Device, reasons: Mapping[str, str]) -> str:
+    """Return who or what uses a device; nothing if it is idle."""
     known = reasons.get(device.uuid)
     if known:
         return known

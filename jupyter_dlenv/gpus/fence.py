@@ -27,9 +27,9 @@ def fence(
     reasons: dict[str, str] = {}
     for reason, kept in (
         ("not allowed by the administrator", _administrators(everything, allowed)),
-        ("not in this server's CUDA_VISIBLE_DEVICES", _of_cuda(everything, environ)),
-        ("not in this server's Slurm job", _of_slurm(everything, environ)),
-        ("not in this server's NVIDIA_VISIBLE_DEVICES", _of_container(everything, environ)),
+        ("not in CUDA_VISIBLE_DEVICES", _of_cuda(everything, environ)),
+        ("not in this Slurm job", _of_slurm(everything, environ)),
+        ("not in NVIDIA_VISIBLE_DEVICES", _of_container(everything, environ)),
     ):
         for device in everything:
             if kept is not None and device.uuid and device.uuid not in kept:

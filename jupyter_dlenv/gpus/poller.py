@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from .inventory import DriverState, Inventory
@@ -61,7 +61,7 @@ class GpuPoller:
         finally:
             self._leave(looker)
 
-    async def watch(self) -> AsyncIterator[Inventory]:
+    async def watch(self) -> AsyncGenerator[Inventory, None]:
         """Yield the GPUs, now and after each interval; who is slow misses some.
 
         Close it (``contextlib.aclosing``), so that it is known that nobody looks any more.
