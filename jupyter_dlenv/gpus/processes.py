@@ -25,10 +25,13 @@ class ProcessFacts:
 
 
 def describe(pid: int, *, proc: Path = Path("/proc")) -> ProcessFacts:
+    """Return what is known of a process that the driver has named by its number."""
+    # The driver counts as the host does: in a container, the number is another process's.
+    return look_up(pid, proc=proc) if sees_the_hosts_processes(proc) else ProcessFacts()
+
+
+def look_up(pid: int, *, proc: Path = Path("/proc")) -> ProcessFacts:
     """Return what is known of a process, which may have ended meanwhile."""
-    if not _sees_the_hosts_processes(proc):
-        # The driver counts processes as the host does: here the number is another process's.
-        return ProcessFacts()
     try:
         process = psutil.Process(pid)
         with process.oneshot():
@@ -41,6 +44,14 @@ def describe(pid: int, *, proc: Path = Path("/proc")) -> ProcessFacts:
         command=" ".join(words)[:_LONGEST_COMMAND],
         container_id=_container_of(proc / str(pid) / "cgroup"),
     )
+
+
+def sees_the_hosts_processes(proc: Path) -> bool:
+    """Tell whether numbers of processes mean here what they mean to the driver."""
+    try:
+        return (proc / "self/ns/pid").stat().st_ino == _FIRST_NAMESPACE
+    except OSError:
+        return True
 
 
 def container_id(cgroups: str) -> str:
@@ -60,11 +71,3 @@ def _container_of(path: Path) -> str:
         return container_id(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return ""
-
-
-def _sees_the_hosts_processes(proc: Path) -> bool:
-    """Tell whether numbers of processes mean here what they mean to the driver."""
-    try:
-        return (proc / "self/ns/pid").stat().st_ino == _FIRST_NAMESPACE
-    except OSError:
-        return True
