@@ -46,7 +46,7 @@ def look_up(pid: int, *, proc: Path = Path("/proc")) -> ProcessFacts:
     )
 
 
-def sees_the_hosts_processes(proc: Path) -> bool:
+def sees_the_hosts_processes(proc: Path = Path("/proc")) -> bool:
     """Tell whether numbers of processes mean here what they mean to the driver."""
     try:
         return (proc / "self/ns/pid").stat().st_ino == _FIRST_NAMESPACE
