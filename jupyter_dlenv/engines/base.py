@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ..models import LayerProgress, Mount, PortMapping, Ulimit
 
@@ -358,3 +358,17 @@ class SupportsSocketMounts(Protocol):
 
     def shares_sockets(self) -> bool:
         """Tell whether they really do: false for Docker Desktop and remote hosts."""
+
+
+@runtime_checkable
+class SupportsDiagnostics(Protocol):
+    """An engine that tells a doctor more of itself than environments need."""
+
+    async def diagnostics(self) -> Mapping[str, Any]:
+        """Return what the engine says of itself, in its own words and never cached.
+
+        Asked by the doctor only; whoever reads it takes nothing for granted.
+
+        Raises:
+            EngineUnreachableError, EnginePermissionError, EngineTooOldError, EngineError
+        """

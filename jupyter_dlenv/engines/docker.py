@@ -248,6 +248,12 @@ class DockerEngine:
     async def list_images(self) -> tuple[ImageFacts, ...]:
         return await self._images.list()
 
+    async def diagnostics(self) -> Mapping[str, Any]:
+        return {
+            "info": await self._ask_json("/info"),
+            "version": await self._ask_json("/version"),
+        }
+
     async def aclose(self) -> None:
         self._docker.close()
 
@@ -295,6 +301,10 @@ class DockerEngine:
             while len(output) < _OUTPUT_LIMIT and (data := (await frames.next())[1]):
                 output += data
         return bytes(output[:_OUTPUT_LIMIT])
+
+    async def _ask_json(self, path: str) -> Any:
+        async with self._docker.asking("GET", path) as answer:
+            return json.loads(await answer.read_all(_JSON_LIMIT))
 
     async def _events(self, since: float) -> AsyncIterator[EngineEvent]:
         query = {

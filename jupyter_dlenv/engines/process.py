@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -173,6 +173,9 @@ class ProcessEngine:
             cwd=workdir or record.workdir or str(Path.home()),
             tty=tty,
         )
+
+    async def diagnostics(self) -> Mapping[str, Any]:
+        return {}
 
     async def aclose(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
