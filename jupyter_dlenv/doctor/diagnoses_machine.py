@@ -151,8 +151,10 @@ def _certificates_own(facts: Facts) -> Finding | None:
 
 
 def _in_container(facts: Facts) -> Finding | None:
-    inside = facts.machine.in_container and facts.engine.kind == "docker"
-    return M06 if inside else None
+    engine = facts.engine
+    # An engine whose data can be seen is in the same container.
+    outside = engine.kind == "docker" and engine.local and engine.disk_free is None
+    return M06 if facts.machine.in_container and outside else None
 
 
 def _no_ports(facts: Facts) -> Finding | None:

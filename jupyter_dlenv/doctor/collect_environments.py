@@ -1,0 +1,118 @@
+"""Facts of environments: what they see, what they said, what their images want."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+
+from ..engines.base import ContainerState, Engine, ImageFacts, SupportsImages
+from ..errors import DlenvError, InvalidSpecError
+from ..labels import OWNER, ROLE, EnvironmentLabels
+from .facts import EnvironmentReport
+
+_MOST = 16
+_LOOK_SECONDS = 8.0
+_LOG_LINES = 60
+_LONGEST_LOG = 32 * 1024
+_LONGEST_LOOK = 4096
+_MARK = "dlenv-doctor:"
+#: Device nodes of GPUs (of WSL, the one for all), and what NVIDIA's own program says.
+_LOOK = (
+    'for f in /dev/nvidia[0-9]* /dev/dxg; do [ -e "$f" ] && echo "$f"; done; '
+    f"echo {_MARK}; nvidia-smi -L 2>&1"
+)
+
+
+async def environment_reports(engine: Engine, owner: str) -> tuple[EnvironmentReport, ...]:
+    """Look at the owner's environments, those that run from the inside too."""
+    states = await engine.list({OWNER: owner, ROLE: "environment"})
+    facts = await engine.probe()
+    newest = sorted(states, key=lambda s: s.created, reverse=True)[:_MOST]
+    reports = await asyncio.gather(*(_report(engine, s, facts.isolated) for s in newest))
+    return tuple(r for r in reports if r is not None)
+
+
+async def _report(
+    engine: Engine, state: ContainerState, isolated: bool
+) -> EnvironmentReport | None:
+    try:
+        spec = EnvironmentLabels.from_labels(state.labels).spec
+    except InvalidSpecError:
+        return None
+    report = EnvironmentReport(
+        name=spec.name,
+        image=spec.image,
+        running=state.state == "running",
+        gpus=_count(spec.gpus),
+        # Plain processes share the memory of this machine.
+        shm_size=spec.shm_size if isolated else 0,
+        error=state.error,
+    )
+    report = replace(report, log=await _last_words(engine, state.id))
+    if isinstance(engine, SupportsImages) and state.image_id:
+        # An image can be removed while the container lives on.
+        with suppress(DlenvError):
+            report = _with_image(report, await engine.inspect_image(state.image_id))
+    return await _with_look(engine, state.id, report) if report.running and isolated else report
+
+
+def _count(wanted: object) -> int:
+    """Return how many GPUs were wanted, 1 for a wish that only the machine can count."""
+    return wanted if isinstance(wanted, int) else int(str(wanted) not in ("", "0", "none"))
+
+
+def _with_image(report: EnvironmentReport, image: ImageFacts) -> EnvironmentReport:
+    env = image.env
+    capabilities = env.get("CUDA_ARCH_LIST") or env.get("TORCH_CUDA_ARCH_LIST", "")
+    # Only the second list says for which of them later GPUs can make code of their own.
+    ptx = "+PTX" in env.get("TORCH_CUDA_ARCH_LIST", "")
+    built = capabilities.replace(";", " ").split()
+    if ptx and built and not built[-1].endswith("+PTX"):
+        built[-1] += "+PTX"
+    return replace(
+        report,
+        image_architecture=image.architecture,
+        image_driver=env.get("CUDA_DRIVER_VERSION", ""),
+        image_requires=env.get("NVIDIA_REQUIRE_CUDA", ""),
+        image_capabilities=tuple(built),
+    )
+
+
+async def _last_words(engine: Engine, container_id: str) -> str:
+    text = bytearray()
+
+    async def read() -> None:
+        async for chunk in engine.logs(container_id, tail=_LOG_LINES):
+            text.extend(chunk)
+
+    with suppress(DlenvError, asyncio.TimeoutError):
+        await asyncio.wait_for(read(), _LOOK_SECONDS)
+    return bytes(text[-_LONGEST_LOG:]).decode(errors="replace")
+
+
+async def _with_look(
+    engine: Engine, container_id: str, report: EnvironmentReport
+) -> EnvironmentReport:
+    """Look from the inside, if the image has a shell."""
+    try:
+        text = await asyncio.wait_for(_look(engine, container_id), _LOOK_SECONDS)
+    except (DlenvError, asyncio.TimeoutError):
+        return report
+    nodes, mark, smi = text.partition(_MARK)
+    if not mark:
+        return report
+    failed = "NVML" in smi or "NVIDIA-SMI" in smi
+    return replace(report, sees=tuple(nodes.split()), smi=smi.strip() if failed else "")
+
+
+async def _look(engine: Engine, container_id: str) -> str:
+    stream = await engine.open_stream(container_id, ("/bin/sh", "-c", _LOOK))
+    try:
+        await stream.close_stdin()
+        text = bytearray()
+        while (frame := await stream.read())[0] and len(text) < _LONGEST_LOOK:
+            text += frame[1]
+        return text.decode(errors="replace")
+    finally:
+        await stream.aclose()
