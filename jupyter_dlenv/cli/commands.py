@@ -6,6 +6,7 @@ import click
 
 from .._version import __version__
 from .completion import completion
+from .doctor import doctor
 from .gpus import gpus
 from .inside import exec_, shell
 from .invocation import Invocation, common_options, pass_invocation
@@ -62,6 +63,6 @@ def version(invocation: Invocation) -> None:
 
 for _command in (
     *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
-    *(images, gpus, kernelspec, completion, version),
+    *(images, gpus, doctor, kernelspec, completion, version),
 ):
     dlenv.add_command(_command)

@@ -96,19 +96,18 @@ def _driver_missing(facts: Facts) -> Finding | None:
     if facts.engine.answers and not facts.engine.local:
         cause = "The engine is on another machine, so it does not matter here."
         return replace(G01, cause=cause, fix="")
-    return replace(G01, detail=facts.driver.message)
+    return G01
 
 
 def _module_not_loaded(facts: Facts) -> Finding | None:
-    found = facts.driver.state == "not-loaded"
-    return replace(G02, detail=facts.driver.message) if found else None
+    return G02 if facts.driver.state == "not-loaded" else None
 
 
 def _driver_mismatch(facts: Facts) -> Finding | None:
     driver = facts.driver
     if driver.state == "mismatch":
         loaded = f"The module that is loaded is {driver.module}." if driver.module else ""
-        return replace(G03, detail=loaded or driver.message)
+        return replace(G03, detail=loaded)
     if driver.state == "ok" and driver.module and driver.version not in ("", driver.module):
         return replace(G03, detail=f"Library {driver.version}, module {driver.module}.")
     return None

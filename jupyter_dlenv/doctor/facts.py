@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .wire import read_value, write_value
@@ -241,6 +241,10 @@ class Facts:
     def gpus(self) -> tuple[GpuReport, ...]:
         """Return the GPUs that the engine's containers could have, as far as can be seen here."""
         return self.driver.gpus if self.driver.works and self.engine.local else ()
+
+    def without_logs(self) -> Facts:
+        """Return the facts as they may be shown to others: what environments print is private."""
+        return replace(self, environments=tuple(replace(e, log="") for e in self.environments))
 
     def to_json(self) -> dict[str, Any]:
         written: dict[str, Any] = write_value(self)
