@@ -13,7 +13,9 @@ from typing import Any
 from jupyter_server.utils import url_path_join
 from tornado.iostream import StreamClosedError
 
-from ..engines.base import ImageFacts
+from ..doctor.collect import collect
+from ..doctor.diagnoses import diagnose
+from ..engines.base import Engine, ImageFacts
 from ..errors import DlenvError, InvalidSpecError
 from ..models import EnvironmentSpec
 from . import openapi
@@ -188,6 +190,30 @@ class EngineHandler(DlenvHandler):
         self.send_json({"name": engine.name, **dataclasses.asdict(await engine.probe())})
 
 
+class DoctorHandler(DlenvHandler):
+    """What is wrong, and what to try."""
+
+    @needs("read")
+    async def get(self) -> None:
+        configuration = self.dlenv.configuration
+        engine: Engine | DlenvError
+        try:
+            environments = self.dlenv.environments()
+        except DlenvError as error:
+            engine, owner = error, configuration.owner
+        else:
+            engine, owner = environments.engine, environments.owner
+        facts = await collect(
+            engine,
+            owner=owner,
+            runtime_dir=Path(configuration.runtime_dir),
+            data_dir=Path(configuration.data_dir),
+            host_ports=configuration.allowed_host_ports,
+        )
+        # Not the facts: whoever may look at environments need not know all of this machine.
+        self.send_json({"findings": [f.to_json() for f in diagnose(facts)]})
+
+
 class OpenAPIHandler(DlenvHandler):
     """The description of all this."""
 
@@ -209,6 +235,7 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/jobs/{id}/log", JobLogHandler),
     ("/images", ImagesHandler),
     ("/engine", EngineHandler),
+    ("/doctor", DoctorHandler),
     ("/openapi.json", OpenAPIHandler),
 )
 
