@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path("/opt/dlenv-engine")
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
+#: A variable of a container: NVIDIA's pretended hook says what is in the file ``stderr`` of the
+#: directory that it names, and ends with the exit code that is in ``code``.
+HOOK_VARIABLE = "DLENV_TEST_HOOK"
+_HOOK = f"""#!/bin/sh
+bundle=$(sed -n 's/.*"bundle": *"\\([^"]*\\)".*/\\1/p')
+told=$(grep -o '"{HOOK_VARIABLE}=[^"]*"' "$bundle/config.json" | head -n 1)
+told=${{told#*=}}
+told=${{told%\\"}}
+[ -d "$told" ] || exit 0
+cat "$told/stderr" >&2
+exit "$(cat "$told/code")"
+"""
 
 
 @dataclass(frozen=True)
@@ -97,16 +110,23 @@ def pretend_gpus(profile: Profile) -> None:
     """Let the engine believe that the NVIDIA toolkit is installed, where there is no GPU."""
     if Path("/dev/nvidiactl").exists():
         return
-    hook = profile.directory / "hook/nvidia-container-runtime-hook"
-    hook.write_text("#!/bin/sh\nexit 0\n")
-    hook.chmod(0o755)
+    _replace(profile.directory / "hook/nvidia-container-runtime-hook", _HOOK)
     uuids = ("GPU-11111111-aaaa", "GPU-22222222-bbbb")
     devices = [
         {"name": uuid, "containerEdits": {"env": [f"PRETENDED_GPU_{number}={uuid}"]}}
         for number, uuid in enumerate(uuids)
     ]
     spec = {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": devices}
-    (profile.directory / "cdi/pretended.json").write_text(json.dumps(spec))
+    _replace(profile.directory / "cdi/pretended.json", json.dumps(spec))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file that an engine may be reading: it never sees a half of it."""
+    # Not beside it: everything in a directory of specifications is read as one.
+    scratch = path.parent.with_suffix(f".{os.getpid()}")
+    scratch.write_text(text)
+    scratch.chmod(0o755)
+    scratch.replace(path)
 
 
 def _uplink_mtu() -> int:
