@@ -238,7 +238,8 @@ DIAGNOSES = (
         finding=G25,
         check=_other_processor,
         said=says(
-            r"exec format error|no matching manifest for"
+            # Docker's init lets a shell try what the kernel refuses.
+            r"exec format error|\d: \x7fELF|no matching manifest for"
             r"|requested image's platform .* does not match"
         ),
     ),
