@@ -43,6 +43,12 @@ def test_a_file_is_short_enough_to_be_read(module: Path) -> None:
     assert lines <= LONGEST_FILE
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    # pytest would collect the first and refuse the whole run because of the second.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_no_committed_file_names_this_machine_or_a_package_mirror() -> None:
     found = []
     for path in set(committed_files()) - {Path(__file__)}:
