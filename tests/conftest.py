@@ -246,5 +246,5 @@ class TinyEngine:
 def engine_tiny(images: Images) -> Iterator[TinyEngine]:
     """Run an engine whose disk can be filled; a new one for each test."""
     for second in _second_engine("tiny"):
-        image = images.copy("bare", Images(second.url))
+        image = Images(second.url, source=images).ensure("bare")
         yield TinyEngine(second.url, image, second.data_root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rig import ask
 from rig.images import Images
 
 from .test_docker_engine import (  # noqa: F401 - tests, run here on other engines
@@ -55,7 +56,8 @@ def docker_engine_url(request):
 
 @pytest.fixture(scope="session")
 def images(docker_engine_url):
-    return Images(docker_engine_url)
+    main = ask.answering_url()
+    return Images(docker_engine_url, source=Images(main) if main else None)
 
 
 @pytest.fixture

@@ -88,10 +88,15 @@ RECIPES = {
 
 
 class Images:
-    """The test images of one engine."""
+    """The test images of one engine.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        source: Of another engine on this machine: what that one has is not made again.
+    """
+
+    def __init__(self, url: str, *, source: Images | None = None) -> None:
         self._url = url
+        self._source = source
         # So long without a word is a failure; the whole may take longer.
         self.client = docker.DockerClient(base_url=url, timeout=120)
 
@@ -100,7 +105,9 @@ class Images:
         reference = _reference(name)
         recipe = RECIPES[name]
         if not self._has(reference, recipe):
-            if name == "bare":
+            if self._source:
+                self._copy(self._source.ensure(name), self._source)
+            elif name == "bare":
                 self._import(reference, recipe, _debian_root)
             elif name == "tiny":
                 self._import(reference, recipe, _one_file)
@@ -126,23 +133,19 @@ class Images:
             except (docker.errors.APIError, OSError):
                 return self.ensure("starter")
 
-    def copy(self, name: str, target: Images) -> str:
-        """Bring an image to another engine; return its reference."""
-        reference = self.ensure(name)
-        if not target._has(reference, RECIPES[name]):
-            with tempfile.TemporaryFile() as file:
-                for chunk in self.client.images.get(reference).save(named=True):
-                    file.write(chunk)
-                file.seek(0)
-                target.client.images.load(file)
-        return reference
-
     def _has(self, reference: str, recipe: Recipe) -> bool:
         try:
             labels = self.client.images.get(reference).labels
         except docker.errors.ImageNotFound:
             return False
         return labels.get(RECIPE_LABEL) == _digest(recipe)
+
+    def _copy(self, reference: str, source: Images) -> None:
+        with tempfile.TemporaryFile() as file:
+            for chunk in source.client.images.get(reference).save(named=True):
+                file.write(chunk)
+            file.seek(0)
+            self.client.images.load(file)
 
     def _import(self, reference: str, recipe: Recipe, write) -> None:
         with tempfile.TemporaryDirectory(prefix="dlenv-image-") as scratch:
