@@ -6,11 +6,15 @@ import asyncio
 import base64
 import json
 import os
+import re
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import nbformat
 import pytest
+from rig.shell import until
 
 from jupyter_dlenv.models import EnvironmentSpec, Mount
 from jupyter_dlenv.plan import Caller
@@ -69,10 +73,14 @@ async def run_cells(environment, directory, data_dir, cells=CELLS):
 
 
 async def run(*arguments, env=None):
+    return await start([sys.executable, *arguments], env=env)
+
+
+async def start(command, *, env=None, cwd=None):
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
+        *command,
         env=env,
+        cwd=cwd,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -108,6 +116,50 @@ async def test_a_notebook_runs_in_any_image(environments, images, image, tmp_pat
     assert "StdinNotImplementedError" == outputs["stdin"][0]["ename"]
     assert 50 * 1024**2 == sum(output["text"] for output in outputs["stream"])
     assert "x" == (work / "written-by-the-notebook").read_text()
+
+
+#: Executes a notebook with nbclient, whose kernel is started and reached through a server alone.
+OVER_REST = """
+import json, sys, nbformat
+from jupyter_server.gateway.gateway_client import GatewayClient
+from nbclient import NotebookClient
+url, kernel_name, path = sys.argv[1:]
+GatewayClient.instance().url = url
+notebook = nbformat.read(path, as_version=4)
+NotebookClient(
+    notebook, allow_errors=True, timeout=100, iopub_timeout=60,
+    kernel_manager_class="jupyter_server.gateway.managers.GatewayKernelManager",
+).execute(kernel_name=kernel_name)
+nbformat.write(notebook, path)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
+@pytest.mark.parametrize("image", ["python", "bare"])
+async def test_a_notebook_runs_over_the_rest_api_of_a_server(
+    docker_environments, images, image, server_url, tmp_path
+):
+    """Worth its time: a server is how people use kernels, and 50 MB pass its websocket."""
+    docker_environments()
+    command = [Path(sys.executable).with_name("jupyter-dlenv"), "launch", images.ensure(image)]
+    launched = await start([*command, "--name", "a", "--json"], cwd=tmp_path)
+    environment = json.loads(launched)["environment"]
+    path = tmp_path / "run.ipynb"
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS.values()]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+    await run("-c", OVER_REST, server_url, environment["kernel_name"], str(path))
+    outputs = dict(zip(CELLS, json.loads(await run("-c", SUMMARY, str(path))), strict=True))
+
+    assert "running" == environment["status"]
+    assert f"a {environment['image']}\n" == outputs["where"][0]["text"]
+    picture = outputs["picture"][0]["data"]["image/png"]
+    assert base64.b64decode(PNG) == base64.b64decode(picture)
+    assert "ZeroDivisionError" == outputs["error"][0]["ename"]
+    assert "StdinNotImplementedError" == outputs["stdin"][0]["ename"]
+    assert 50 * 1024**2 == sum(output["text"] for output in outputs["stream"])
 
 
 @pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
@@ -178,6 +230,40 @@ async def test_a_kernel_of_a_removed_environment_fails_with_a_sentence(
 
     with pytest.raises(Exception, match="no environment 'a'"):
         await run_cells(environment, tmp_path, tmp_path / "data", {"text": "1"})
+
+
+@pytest.fixture
+def server_url(tmp_path):
+    """Run a Jupyter server as users do, in a process of its own, for anybody on loopback."""
+    root = tmp_path / "root"
+    root.mkdir()
+    settings = {
+        "ip": "127.0.0.1",
+        "port": 0,
+        "root_dir": str(root),
+        "allow_root": True,
+        # The client of jupyter_server itself sends neither a token nor an XSRF cookie.
+        "disable_check_xsrf": True,
+        # By default a server cuts off streams of more than 1 MB/s.
+        "iopub_data_rate_limit": 1e9,
+    }
+    options = [f"--ServerApp.{name}={value}" for name, value in settings.items()]
+    command = [sys.executable, "-m", "jupyter_server", *options, "--IdentityProvider.token="]
+    with (tmp_path / "server.log").open("w+") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            yield _announced_url(process, tmp_path / "server.log")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _announced_url(process, log):
+    for _ in until(60, "the server to say where it listens"):
+        assert process.poll() is None, log.read_text()
+        if found := re.search(r"http://127\.0\.0\.1:\d+/", log.read_text()):
+            return found[0]
+    raise AssertionError(log.read_text())
 
 
 @pytest.fixture
