@@ -37,14 +37,15 @@ async def _report(
     engine: Engine, state: ContainerState, isolated: bool
 ) -> EnvironmentReport | None:
     try:
-        spec = EnvironmentLabels.from_labels(state.labels).spec
+        labels = EnvironmentLabels.from_labels(state.labels)
     except InvalidSpecError:
         return None
+    spec = labels.spec
     report = EnvironmentReport(
         name=spec.name,
         image=spec.image,
         running=state.state == "running",
-        gpus=_count(spec.gpus),
+        gpus=len(labels.gpus),
         # Plain processes share the memory of this machine.
         shm_size=spec.shm_size if isolated else 0,
         error=state.error,
@@ -55,11 +56,6 @@ async def _report(
         with suppress(DlenvError):
             report = _with_image(report, await engine.inspect_image(state.image_id))
     return await _with_look(engine, state.id, report) if report.running and isolated else report
-
-
-def _count(wanted: object) -> int:
-    """Return how many GPUs were wanted, 1 for a wish that only the machine can count."""
-    return wanted if isinstance(wanted, int) else int(str(wanted) not in ("", "0", "none"))
 
 
 def _with_image(report: EnvironmentReport, image: ImageFacts) -> EnvironmentReport:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import InvalidSpecError, NoFreeGpuError
+from ..gpu_request import GpuRequest
 from .devices import Device, devices, named
 from .inventory import GpuState, Inventory
 from .links import best_connected
-from .request import GpuRequest
 
 #: Below both, and without a process, a GPU is idle.
 BUSY_PERCENT = 5
