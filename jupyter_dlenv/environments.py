@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
 
 from .engines.base import (
-    ContainerPlan,
     ContainerState,
     Engine,
     EngineEvent,
@@ -27,8 +24,6 @@ from .errors import (
     CapabilityMissingError,
     ContainerNameTakenError,
     ContainerNotFoundError,
-    DlenvError,
-    EnvironmentDiedError,
     EnvironmentNotFoundError,
     EnvironmentNotRunningError,
     ImageNotFoundError,
@@ -36,31 +31,26 @@ from .errors import (
     MountMissingError,
     NameTakenError,
 )
-from .images.prepare import PreparedImage
+from .gpus.leases import GpuLeases
+from .gpus.nvml import NvmlReader
+from .gpus.poller import Reader
+from .gpus.source import GpuSource
 from .kernels.kernelspecs import KernelSpecs
-from .kernels.link import AgentLink
-from .labels import ID, OWNER, ROLE, EnvironmentLabels
-from .launcher import own_identity
+from .labels import ID, OWNER, ROLE
+from .making import Making, agent_answers
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status, validate_name
 from .observe import is_abandoned, observe
 from .obtain import ReportProgress, obtain
 from .plan import (
     Caller,
     container_name,
-    environment_home,
-    environment_python,
-    image_container,
-    process_container,
     process_user,
 )
 from .policy import Policy
 from .runtime_dirs import RuntimeDirs
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
-#: An image's entrypoint may check GPUs and print for a while before the agent starts.
-AGENT_TIMEOUT = 120.0
 _STOP_TIMEOUT = 10.0
 
 
@@ -80,14 +70,24 @@ class Environments:
         policy: Policy,
         data_dir: Path,
         runtime_dir: Path,
+        gpu_reader: Callable[[], Reader] = NvmlReader,
     ) -> None:
         self.engine = engine
         self.owner = owner
+        #: The GPUs of the engine's machine; the driver is opened by the first who looks.
+        self.gpus = GpuSource(engine, allowed=policy.allowed_gpus, reader=gpu_reader)
         self.kernelspecs = KernelSpecs(data_dir / "kernels")
         self._caller = caller
         self._policy = policy
         self._cache_dir = data_dir / "images"
         self._runtime_dirs = RuntimeDirs(runtime_dir)
+        self._making = Making(
+            engine,
+            GpuLeases(engine, self.gpus, owner=owner, policy=policy),
+            self._runtime_dirs,
+            owner=owner,
+            caller=caller,
+        )
 
     async def launch(
         self,
@@ -117,26 +117,7 @@ class Environments:
         )
         report(Progress(phase=Phase.CREATING, message=spec.name))
         async with AsyncExitStack() as undo:
-            labels = self._new_labels(spec, prepared)
-            sockets = Path(labels.runtime_dir)
-            undo.push_async_callback(
-                _undisturbed, asyncio.to_thread, self._runtime_dirs.discard, sockets
-            )
-            making = asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
-            await to_its_end(making)
-            plan = self._plan(spec, facts, labels, prepared)
-            try:
-                container_id = await self.engine.create(plan)
-            except ContainerNameTakenError as error:
-                raise NameTakenError(
-                    f"Another launch of {spec.name!r} is under way.", detail=error.detail
-                ) from error
-            undo.push_async_callback(
-                _undisturbed, self.engine.remove, container_id, volumes={ID: labels.id}
-            )
-            report(Progress(phase=Phase.STARTING, message="Waiting for the environment to answer"))
-            await self.engine.start(container_id)
-            await self._agent_answers(container_id, sockets)
+            container_id = await self._making.make(spec, facts, prepared, undo=undo, report=report)
             try:
                 await self.engine.rename(container_id, container_name(self.owner, spec.name))
             except ContainerNameTakenError as error:
@@ -210,7 +191,7 @@ class Environments:
         sockets = Path(environment.runtime_dir)
         await asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
         await self.engine.start(environment.container_id)
-        await self._agent_answers(environment.container_id, sockets)
+        await agent_answers(self.engine, environment.container_id, sockets)
         return await self.get(name)
 
     async def stop(self, name: str) -> Environment:
@@ -282,7 +263,8 @@ class Environments:
         return await self.engine.list_images()
 
     async def aclose(self) -> None:
-        """Let go of the engine; environments run on."""
+        """Let go of the engine and the driver; environments run on."""
+        await self.gpus.aclose()
         await self.engine.aclose()
 
     async def _check(self, spec: EnvironmentSpec, *, building: bool) -> EngineFacts:
@@ -324,74 +306,3 @@ class Environments:
         return observe(
             state, owner=self.owner, engine=self.engine.name, runtime_dirs=self._runtime_dirs
         )
-
-    def _new_labels(
-        self, spec: EnvironmentSpec, prepared: PreparedImage | None
-    ) -> EnvironmentLabels:
-        environment_id = secrets.token_hex(5)
-        return EnvironmentLabels(
-            id=environment_id,
-            owner=self.owner,
-            spec=spec,
-            launcher=own_identity(),
-            runtime_dir=str(self._runtime_dirs.path(environment_id)),
-            home=environment_home(spec, prepared=prepared),
-            python=environment_python(prepared),
-        )
-
-    def _plan(
-        self,
-        spec: EnvironmentSpec,
-        facts: EngineFacts,
-        labels: EnvironmentLabels,
-        prepared: PreparedImage | None,
-    ) -> ContainerPlan:
-        if prepared is None:
-            return process_container(spec, labels=labels)
-        return image_container(
-            spec,
-            labels=labels,
-            prepared=prepared,
-            user=process_user(spec, self._caller, facts),
-            caller=self._caller,
-        )
-
-    async def _agent_answers(self, container_id: str, directory: Path) -> None:
-        """Wait until the agent answers; the end of the container ends the wait."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + AGENT_TIMEOUT
-        while True:
-            try:
-                link = await AgentLink.connect(directory, timeout=1)
-            except DlenvError as error:
-                state = await self.engine.inspect(container_id)
-                if state.state != "running":
-                    raise EnvironmentDiedError(
-                        f"The environment ended at once (exit code {state.exit_code}).",
-                        detail=await self._last_words(container_id, state),
-                    ) from error
-                if loop.time() > deadline:
-                    raise
-                await asyncio.sleep(0.05)
-            else:
-                await link.aclose()
-                return
-
-    async def _last_words(self, container_id: str, state: ContainerState) -> str:
-        chunks = [chunk async for chunk in self.engine.logs(container_id, tail=30)]
-        return "\n".join(filter(None, [state.error, b"".join(chunks).decode(errors="replace")]))
-
-
-async def _undisturbed(
-    step: Callable[..., Coroutine[Any, Any, _T]], *args: Any, **kwargs: Any
-) -> None:
-    """Run a step of a clean-up to its end, however often the launch is cancelled meanwhile."""
-    task: Awaitable[_T] = asyncio.ensure_future(step(*args, **kwargs))
-    while not task.done():  # type: ignore[attr-defined]
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            continue
-        except DlenvError as error:
-            # The error that led here matters more; the next list() tries again.
-            _log.warning("Clean-up failed: %s", error)

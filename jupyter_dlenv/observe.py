@@ -13,12 +13,13 @@ from .models import Environment, Status
 from .plan import container_name, is_launching
 from .runtime_dirs import RuntimeDirs
 
+_SHORT_LIVED = frozenset({"probe", "gpu-lock", "gpu-hold"})
 _log = logging.getLogger(__name__)
 
 
 def is_abandoned(state: ContainerState) -> bool:
     """Tell whether a container belongs to a launch whose process is gone."""
-    unfinished = is_launching(state.name) or state.labels.get(ROLE) == "probe"
+    unfinished = is_launching(state.name) or state.labels.get(ROLE) in _SHORT_LIVED
     return unfinished and not is_alive(state.labels.get(LAUNCHER, ""), created=state.created)
 
 
@@ -55,6 +56,7 @@ def observe(
         image_id=state.image_id,
         owner=labels.owner,
         engine=engine,
+        gpu_uuids=labels.gpus,
         ports=state.ports,
         created=state.created,
         started=state.started,

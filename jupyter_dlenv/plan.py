@@ -104,7 +104,7 @@ def image_container(
         ports=spec.ports,
         shm_size=spec.shm_size,
         ulimits=spec.ulimits,
-        gpus=spec.gpus,
+        gpus=labels.gpus,
         files=agent_files(),
     )
 
@@ -120,7 +120,7 @@ def process_container(spec: EnvironmentSpec, *, labels: EnvironmentLabels) -> Co
         labels=labels.to_labels(),
         env={**spec.env, "DLENV_ENVIRONMENT": spec.name, "DLENV_IMAGE": spec.image},
         ports=spec.ports,
-        gpus=spec.gpus,
+        gpus=labels.gpus,
     )
 
 

@@ -1,0 +1,115 @@
+"""GPU leases: who may use which GPUs, written on the containers that use them.
+
+A lease is a label, made together with its container, under a mutex of the whole engine.
+Whoever chooses looks at everything first: the leases of all owners, the containers of those
+who know nothing of leases, and the processes that the driver sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import cast
+
+from ..engines.base import ContainerPlan, Engine
+from ..engines.completion import to_its_end
+from ..engines.gpu_claims import SupportsGpuLeases
+from ..errors import CapabilityMissingError, EngineTimeoutError
+from ..gpu_request import GpuRequest
+from ..labels import OWNER, ROLE, gpus_of
+from ..policy import Policy
+from .choose import Choice, choose
+from .holders import ENVIRONMENT, find_holders
+from .mutex import LeaseEngine, gpu_mutex
+from .source import GpuSource
+
+_log = logging.getLogger(__name__)
+#: How often the mutex may be broken under us.
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """GPUs that an environment is to have.
+
+    Attributes:
+        shared: Also such that others use.
+        image: An image that the engine has, for containers that are never started.
+    """
+
+    request: GpuRequest
+    shared: bool
+    image: str
+
+
+class GpuLeases:
+    """The GPU leases of one owner on one engine."""
+
+    def __init__(self, engine: Engine, source: GpuSource, *, owner: str, policy: Policy) -> None:
+        self._engine = engine
+        self._source = source
+        self._owner = owner
+        self._policy = policy
+
+    async def create(
+        self,
+        wish: Wish,
+        plan: Callable[[tuple[str, ...]], ContainerPlan],
+        *,
+        made: Callable[[str], None],
+    ) -> str:
+        """Choose GPUs and create the container that holds them; return its id.
+
+        Args:
+            plan: Returns the container for these UUIDs, with their label.
+            made: Called with the id of each container that was made, so that the caller can
+                remove it when a later step fails.
+
+        Raises:
+            NoFreeGpuError, InvalidSpecError, NotAllowedError, EngineTimeoutError
+        """
+        engine = self._capable()
+        # Opening the driver may take seconds, for which nobody else should wait.
+        await self._source.read()
+        for _ in range(_TRIES):
+            async with gpu_mutex(engine, image=wish.image, owner=self._owner) as mutex:
+                choice = await self._choose(engine, wish)
+                container_id = await engine.create(plan(choice.uuids))
+                made(container_id)
+                if await mutex.is_still_ours():
+                    return container_id
+            _log.warning("Choosing GPUs took so long that others went on: trying again")
+            await to_its_end(engine.remove(container_id))
+        raise EngineTimeoutError("The engine is too slow to choose GPUs on it.")
+
+    async def _choose(
+        self, engine: LeaseEngine, wish: Wish, *, ignored: Collection[str] = ()
+    ) -> Choice:
+        inventory, claims, now = await asyncio.gather(
+            self._source.read(), engine.gpu_claims(), engine.clock()
+        )
+        holders = find_holders(claims, inventory, now=now, ignored=ignored)
+        choice = choose(
+            inventory,
+            wish.request,
+            holders.by_uuid,
+            fenced=await self._source.fenced(inventory),
+            shared=wish.shared,
+        )
+        await self._check_number(len(choice.uuids))
+        return choice
+
+    async def _check_number(self, more: int) -> None:
+        """Ask the policy again: only now is it known what there is, and who else launched."""
+        states = await self._engine.list({OWNER: self._owner, ROLE: ENVIRONMENT})
+        self._policy.check_gpus(more + sum(len(gpus_of(s.labels)) for s in states))
+
+    def _capable(self) -> LeaseEngine:
+        if not isinstance(self._engine, SupportsGpuLeases):
+            raise CapabilityMissingError(
+                f"GPUs cannot be chosen on the engine {self._engine.name!r}."
+            )
+        # To mypy it is now one or the other, not both.
+        return cast("LeaseEngine", self._engine)

@@ -1,0 +1,163 @@
+"""Who gets which GPUs: launches hold them by UUID, and see exactly those."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from rig.gpu_host import FakeReader, let_the_engine_have_gpus
+from rig.nvml import MIB, FakeDriver, FakeGpu, FakeNvml, FakeProcess, build, gpu_uuid
+
+from jupyter_dlenv.errors import NoFreeGpuError, NotAllowedError
+from jupyter_dlenv.gpu_request import GpuRequest
+from jupyter_dlenv.labels import OWNER, ROLE
+from jupyter_dlenv.policy import Policy
+
+TWO = GpuRequest(count=2)
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def driver(library, tmp_path):
+    """Return the driver of this machine: what it is told to be, at any moment."""
+    fake = FakeNvml(library, tmp_path)
+    fake.configure(FakeDriver(nvlinks=[(0, 1), (2, 3), (4, 5), (6, 7)]))
+    return fake
+
+
+@pytest.fixture
+def open_on_gpus(open_environments, driver, engine_name, monkeypatch, request):
+    """Return ``open_environments`` on a machine with eight GPUs."""
+    if engine_name == "docker":
+        let_the_engine_have_gpus(request.getfixturevalue("docker_engine_url"), monkeypatch)
+    readers = []
+
+    def reader():
+        readers.append(FakeReader(driver))
+        return readers[-1]
+
+    yield lambda **changes: open_environments(gpu_reader=reader, **changes)
+    for each in readers:
+        each.end()
+
+
+@pytest.fixture
+def on_gpus(open_on_gpus):
+    return open_on_gpus()
+
+
+def uuids(*indices):
+    return tuple(gpu_uuid(index) for index in indices)
+
+
+async def said(environments, name, script):
+    """Return what a shell script prints in an environment."""
+    stream = await environments.open_stream(name, ("/bin/sh", "-c", script))
+    try:
+        await stream.close_stdin()
+        text = b""
+        while (frame := await stream.read())[0]:
+            text += frame[1]
+        return text.decode()
+    finally:
+        await stream.aclose()
+
+
+async def test_a_launch_holds_connected_idle_gpus_and_the_next_gets_others(on_gpus, spec, driver):
+    busy = FakeGpu(used=9_000 * MIB, processes=[FakeProcess(pid=1, memory=MIB)])
+    driver.configure(FakeDriver(nvlinks=[(0, 1), (2, 3), (4, 5)]).with_gpu(0, busy))
+
+    first = await on_gpus.launch(replace(spec, gpus=TWO))
+    second = await on_gpus.launch(replace(spec, name="b", gpus=TWO))
+
+    assert uuids(2, 3) == first.gpu_uuids
+    assert uuids(4, 5) == second.gpu_uuids
+    shown = json.loads(json.dumps(first.to_json()))
+    assert (2, list(uuids(2, 3)), 2) == (shown["gpus"], shown["gpu_uuids"], shown["spec"]["gpus"])
+
+
+async def test_who_gets_none_is_told_why_for_each(on_gpus, spec, owner):
+    await on_gpus.launch(replace(spec, gpus=GpuRequest(count=7)))
+
+    with pytest.raises(NoFreeGpuError) as caught:
+        await on_gpus.launch(replace(spec, name="b", gpus=TWO))
+
+    assert "2 GPUs are wanted, 1 is free." == str(caught.value)
+    assert f"GPU 0: environment a of {owner}" in caught.value.detail.splitlines()
+    assert ["a"] == [e.name for e in await on_gpus.list()]
+    shared = await on_gpus.launch(replace(spec, name="c", gpus=TWO, shared=True))
+    assert gpu_uuid(7) in shared.gpu_uuids
+
+
+async def test_a_stopped_or_removed_environment_holds_nothing(on_gpus, spec):
+    everything = replace(spec, gpus=GpuRequest(all=True))
+    for end in (on_gpus.stop, on_gpus.remove):
+        environment = await on_gpus.launch(everything)
+        assert uuids(*range(8)) == environment.gpu_uuids
+
+        await end("a")
+        await on_gpus.launch(replace(everything, name="b"))
+
+        await on_gpus.remove("b")
+        if end == on_gpus.stop:
+            await on_gpus.remove("a")
+
+
+async def test_all_are_counted_by_the_policy_when_they_are_known(open_on_gpus, spec):
+    environments = open_on_gpus(policy=Policy(max_gpus=3))
+
+    with pytest.raises(NotAllowedError, match="max_gpus"):
+        await environments.launch(replace(spec, gpus=GpuRequest(all=True)))
+
+    assert () == await environments.list()
+
+
+async def test_the_administrators_fence_is_respected(open_on_gpus, spec):
+    environments = open_on_gpus(policy=Policy(allowed_gpus=("6", gpu_uuid(7))))
+
+    environment = await environments.launch(replace(spec, gpus=TWO))
+
+    assert uuids(6, 7) == environment.gpu_uuids
+
+
+async def test_nothing_but_environments_is_left_on_the_engine(on_gpus, spec, owner):
+    await on_gpus.launch(replace(spec, gpus=TWO))
+
+    states = await on_gpus.engine.list({OWNER: owner})
+
+    assert ["environment"] == [s.labels[ROLE] for s in states]
+
+
+@pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
+async def test_a_container_sees_exactly_its_gpus_by_cdi(on_gpus, spec):
+    environment = await on_gpus.launch(replace(spec, gpus=GpuRequest(devices=("2", "5"))))
+
+    text = await said(on_gpus, "a", "ls /dev/nvidia*; nvidia-smi -L; env | grep NVIDIA_VIS")
+
+    assert ["/dev/nvidia2", "/dev/nvidia5"] == text.split()[:2]
+    assert all(uuid in text for uuid in environment.gpu_uuids)
+    assert "NVIDIA_VISIBLE_DEVICES=void" in text
+
+
+@pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
+async def test_a_container_sees_exactly_its_gpus_by_the_legacy_hook(on_gpus, spec, driver):
+    # The engine knows the first eight by name; the others only NVIDIA's hook does.
+    driver.configure(FakeDriver(gpus=(FakeGpu(),) * 10))
+
+    environment = await on_gpus.launch(replace(spec, gpus=GpuRequest(devices=("8", "9"))))
+
+    first = await said(on_gpus, "a", "tr '\\0' '\\n' </proc/1/environ | grep NVIDIA_VISIBLE")
+    assert uuids(8, 9) == environment.gpu_uuids
+    assert {f"NVIDIA_VISIBLE_DEVICES={gpu_uuid(8)},{gpu_uuid(9)}"} == set(first.split())
+
+
+async def test_without_gpus_the_driver_is_never_asked(on_gpus, spec, driver):
+    environment = await on_gpus.launch(spec)
+
+    assert () == environment.gpu_uuids
+    assert [] == driver.calls
