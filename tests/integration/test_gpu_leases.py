@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
-from rig.gpu_host import FakeReader, let_the_engine_have_gpus
+from rig.gpu_host import FakeReader, hook_directory, let_the_engine_have_gpus
 from rig.nvml import MIB, FakeDriver, FakeGpu, FakeNvml, FakeProcess, build, gpu_uuid
 
 from jupyter_dlenv.errors import NoFreeGpuError, NotAllowedError
@@ -34,7 +35,8 @@ def driver(library, tmp_path):
 def open_on_gpus(open_environments, driver, engine_name, monkeypatch, request):
     """Return ``open_environments`` on a machine with eight GPUs."""
     if engine_name == "docker":
-        let_the_engine_have_gpus(request.getfixturevalue("docker_engine_url"), monkeypatch)
+        let_the_engine_have_gpus(request.getfixturevalue("docker_engine_url"))
+        monkeypatch.setenv("PATH", hook_directory(), prepend=os.pathsep)
     readers = []
 
     def reader():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from . import ask, engine
@@ -32,7 +30,12 @@ class FakeReader:
         self._remote.__exit__()
 
 
-def let_the_engine_have_gpus(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def hook_directory() -> str:
+    """Return where dockerd finds NVIDIA's hook; there we have to look for it, too."""
+    return str(MODERN.directory / "hook")
+
+
+def let_the_engine_have_gpus(url: str) -> None:
     """Make the tests' own engine pretend to have eight GPUs, by CDI and by NVIDIA's hook."""
     if not engine.started_by_rig(url) or url != MODERN.url:
         pytest.skip("GPUs are pretended on the tests' own engine only.")
@@ -44,9 +47,6 @@ def let_the_engine_have_gpus(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in until(20, "the engine to see the pretended GPUs"):
             if _has_gpus():
                 break
-    # Where dockerd looks for NVIDIA's hook, we have to as well.
-    if shutil.which("nvidia-container-runtime-hook") is None:
-        monkeypatch.setenv("PATH", f"{MODERN.directory / 'hook'}", prepend=":")
 
 
 def _has_gpus() -> bool:
