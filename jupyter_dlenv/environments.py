@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 
 from .engines.base import (
@@ -24,6 +24,7 @@ from .errors import (
     CapabilityMissingError,
     ContainerNameTakenError,
     ContainerNotFoundError,
+    EngineError,
     EnvironmentNotFoundError,
     EnvironmentNotRunningError,
     ImageNotFoundError,
@@ -34,6 +35,7 @@ from .errors import (
 from .gpus.leases import GpuLeases
 from .gpus.nvml import NvmlReader
 from .gpus.poller import Reader
+from .gpus.sight import look_inside, trouble
 from .gpus.source import GpuSource
 from .kernels.kernelspecs import KernelSpecs
 from .labels import ID, OWNER, ROLE
@@ -81,9 +83,10 @@ class Environments:
         self._policy = policy
         self._cache_dir = data_dir / "images"
         self._runtime_dirs = RuntimeDirs(runtime_dir)
+        self._leases = GpuLeases(engine, self.gpus, owner=owner, policy=policy)
         self._making = Making(
             engine,
-            GpuLeases(engine, self.gpus, owner=owner, policy=policy),
+            self._leases,
             self._runtime_dirs,
             owner=owner,
             caller=caller,
@@ -183,16 +186,35 @@ class Environments:
         A running one is only waited for.
 
         Raises:
+            GpusTakenError: Others use its GPUs now.
             EnvironmentDiedError: It ended at once; its last words are in ``detail``.
         """
         environment = await self.get(name)
+        if environment.status is Status.RUNNING:
+            return await self._start(environment)
+        async with self._holding_gpus(environment):
+            return await self._start(environment)
+
+    async def _start(self, environment: Environment) -> Environment:
         facts = await self.engine.probe()
         # A reboot or a tidy-up of temporary files may have taken it.
         sockets = Path(environment.runtime_dir)
         await asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
         await self.engine.start(environment.container_id)
         await agent_answers(self.engine, environment.container_id, sockets)
-        return await self.get(name)
+        return await self.get(environment.name)
+
+    def _holding_gpus(self, environment: Environment) -> AbstractAsyncContextManager[None]:
+        """Hold the GPUs of an environment while nothing of it runs that would."""
+        if not environment.gpu_uuids:
+            return nullcontext()
+        return self._leases.holding(
+            environment.gpu_uuids,
+            name=environment.name,
+            shared=environment.spec.shared,
+            image=environment.image_id,
+            check=environment.status is not Status.RUNNING,
+        )
 
     async def stop(self, name: str) -> Environment:
         """End an environment's processes; files and the home directory are kept."""
@@ -201,9 +223,9 @@ class Environments:
         return await self.get(name)
 
     async def restart(self, name: str) -> Environment:
-        """Stop and start an environment."""
-        await self.stop(name)
-        return await self.start(name)
+        """Stop and start an environment, whose GPUs nobody else gets in between."""
+        async with self._holding_gpus(await self.get(name)):
+            return await self._start(await self.stop(name))
 
     async def remove(self, name: str) -> None:
         """Remove all of an environment: container, home volume, sockets, kernelspec."""
@@ -213,6 +235,17 @@ class Environments:
         )
         await asyncio.to_thread(self._runtime_dirs.discard, Path(environment.runtime_dir))
         await asyncio.to_thread(self.kernelspecs.remove, name, engine=self.engine.name)
+
+    async def gpu_trouble(self, name: str) -> EngineError | None:
+        """Return what is wrong with the GPUs that a running environment sees, if anything is.
+
+        They can be lost while it runs: systemd takes the right to them away when it reloads.
+        """
+        environment = await self.get(name)
+        if not environment.gpu_uuids or environment.status is not Status.RUNNING:
+            return None
+        sight = await look_inside(self.engine, environment.container_id)
+        return None if sight is None else trouble(name, environment.gpu_uuids, sight)
 
     async def logs(self, name: str, *, follow: bool = False, tail: int = 0) -> AsyncIterator[bytes]:
         """Yield what the environment printed, and with ``follow`` what it will print."""

@@ -13,9 +13,10 @@ from .engines.base import ContainerPlan, ContainerState, Engine, EngineFacts
 from .engines.completion import to_its_end, undisturbed
 from .errors import ContainerNameTakenError, DlenvError, EnvironmentDiedError, NameTakenError
 from .gpus.leases import GpuLeases, Wish
+from .gpus.sight import look_inside, trouble
 from .images.prepare import PreparedImage
 from .kernels.link import AgentLink
-from .labels import ID, EnvironmentLabels
+from .labels import ID, EnvironmentLabels, gpus_of
 from .launcher import own_identity
 from .models import EnvironmentSpec, Phase, Progress
 from .obtain import ReportProgress
@@ -87,7 +88,21 @@ class Making:
         report(Progress(phase=Phase.STARTING, message="Waiting for the environment to answer"))
         await self._engine.start(container_id)
         await agent_answers(self._engine, container_id, sockets)
+        await self._check_gpus(spec.name, facts, container_id)
         return container_id
+
+    async def _check_gpus(self, name: str, facts: EngineFacts, container_id: str) -> None:
+        """Compare what the container sees with what it was given, on machines with GPUs.
+
+        Raises:
+            GpuMismatchError, GpuLostError
+        """
+        if not (facts.isolated and facts.gpu_runtime):
+            return
+        state = await self._engine.inspect(container_id)
+        sight = await look_inside(self._engine, container_id)
+        if sight is not None and (error := trouble(name, gpus_of(state.labels), sight)):
+            raise error
 
     async def _create(
         self,

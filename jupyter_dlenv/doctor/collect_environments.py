@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..engines.base import ContainerState, Engine, ImageFacts, SupportsImages
 from ..errors import DlenvError, InvalidSpecError
+from ..gpus.sight import look_inside
 from ..labels import OWNER, ROLE, EnvironmentLabels
 from .facts import EnvironmentReport
 
@@ -15,13 +16,6 @@ _MOST = 16
 _LOOK_SECONDS = 8.0
 _LOG_LINES = 60
 _LONGEST_LOG = 32 * 1024
-_LONGEST_LOOK = 4096
-_MARK = "dlenv-doctor:"
-#: Device nodes of GPUs (of WSL, the one for all), and what NVIDIA's own program says.
-_LOOK = (
-    'for f in /dev/nvidia[0-9]* /dev/dxg; do [ -e "$f" ] && echo "$f"; done; '
-    f"echo {_MARK}; nvidia-smi -L 2>&1"
-)
 
 
 async def environment_reports(engine: Engine, owner: str) -> tuple[EnvironmentReport, ...]:
@@ -91,24 +85,7 @@ async def _with_look(
     engine: Engine, container_id: str, report: EnvironmentReport
 ) -> EnvironmentReport:
     """Look from the inside, if the image has a shell."""
-    try:
-        text = await asyncio.wait_for(_look(engine, container_id), _LOOK_SECONDS)
-    except (DlenvError, asyncio.TimeoutError):
+    sight = await look_inside(engine, container_id)
+    if sight is None:
         return report
-    nodes, mark, smi = text.partition(_MARK)
-    if not mark:
-        return report
-    failed = "NVML" in smi or "NVIDIA-SMI" in smi
-    return replace(report, sees=tuple(nodes.split()), smi=smi.strip() if failed else "")
-
-
-async def _look(engine: Engine, container_id: str) -> str:
-    stream = await engine.open_stream(container_id, ("/bin/sh", "-c", _LOOK))
-    try:
-        await stream.close_stdin()
-        text = bytearray()
-        while (frame := await stream.read())[0] and len(text) < _LONGEST_LOOK:
-            text += frame[1]
-        return text.decode(errors="replace")
-    finally:
-        await stream.aclose()
+    return replace(report, sees=sight.nodes, smi=sight.failure)

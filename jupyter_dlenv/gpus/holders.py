@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -41,20 +41,18 @@ def find_holders(
     inventory: Inventory,
     *,
     now: datetime,
-    ignored: Collection[str] = (),
 ) -> Holders:
     """Return who holds what.
 
     Args:
         now: By the engine's clock.
-        ignored: Ids of containers that do not count.
     """
     everything = devices(inventory)
     by_uuid: dict[str, str] = {}
     everywhere = []
     for claim in claims:
         state = claim.state
-        if state.id in ignored or not is_held(claim, now):
+        if not is_held(claim, now):
             continue
         who = _words(state)
         if claim.everything:

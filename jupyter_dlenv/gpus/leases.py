@@ -9,19 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
 from ..engines.base import ContainerPlan, Engine
-from ..engines.completion import to_its_end
+from ..engines.completion import to_its_end, undisturbed
 from ..engines.gpu_claims import SupportsGpuLeases
-from ..errors import CapabilityMissingError, EngineTimeoutError
+from ..errors import (
+    CapabilityMissingError,
+    EngineTimeoutError,
+    GpusTakenError,
+    InvalidSpecError,
+    NoFreeGpuError,
+)
 from ..gpu_request import GpuRequest
-from ..labels import OWNER, ROLE, gpus_of
+from ..labels import GPUS, LAUNCHER, NAME, OWNER, ROLE, gpus_of
+from ..launcher import own_identity
 from ..policy import Policy
 from .choose import Choice, choose
-from .holders import ENVIRONMENT, find_holders
+from .holders import ENVIRONMENT, HOLD, find_holders
 from .mutex import LeaseEngine, gpu_mutex
 from .source import GpuSource
 
@@ -53,6 +62,47 @@ class GpuLeases:
         self._owner = owner
         self._policy = policy
 
+    @asynccontextmanager
+    async def holding(
+        self, uuids: tuple[str, ...], *, name: str, shared: bool, image: str, check: bool = True
+    ) -> AsyncIterator[None]:
+        """Hold the GPUs of an environment whose container cannot: while it starts.
+
+        Args:
+            name: Of the environment.
+            check: Ask whether others use them; not needed while it still runs.
+
+        Raises:
+            GpusTakenError: They do; says who.
+        """
+        plan = ContainerPlan(
+            name=f"dlenv.gpu-hold.{secrets.token_hex(5)}",
+            image=image,
+            command=("true",),
+            labels={
+                ROLE: HOLD,
+                OWNER: self._owner,
+                NAME: name,
+                LAUNCHER: own_identity(),
+                GPUS: ",".join(uuids),
+            },
+            network=False,
+        )
+        async with AsyncExitStack() as undo:
+
+            def made(container_id: str) -> None:
+                undo.push_async_callback(undisturbed, self._engine.remove, container_id)
+
+            if check:
+                wish = Wish(request=GpuRequest(devices=uuids), shared=shared, image=image)
+                try:
+                    await self._create(wish, lambda _: plan, made, counted=True)
+                except (NoFreeGpuError, InvalidSpecError) as error:
+                    raise _taken(name, error) from error
+            else:
+                made(await self._engine.create(plan))
+            yield
+
     async def create(
         self,
         wish: Wish,
@@ -70,12 +120,24 @@ class GpuLeases:
         Raises:
             NoFreeGpuError, InvalidSpecError, NotAllowedError, EngineTimeoutError
         """
+        return await self._create(wish, plan, made, counted=False)
+
+    async def _create(
+        self,
+        wish: Wish,
+        plan: Callable[[tuple[str, ...]], ContainerPlan],
+        made: Callable[[str], None],
+        *,
+        counted: bool,
+    ) -> str:
         engine = self._capable()
         # Opening the driver may take seconds, for which nobody else should wait.
         await self._source.read()
         for _ in range(_TRIES):
             async with gpu_mutex(engine, image=wish.image, owner=self._owner) as mutex:
                 choice = await self._choose(engine, wish)
+                if not counted:
+                    await self._check_number(len(choice.uuids))
                 container_id = await engine.create(plan(choice.uuids))
                 made(container_id)
                 if await mutex.is_still_ours():
@@ -84,22 +146,18 @@ class GpuLeases:
             await to_its_end(engine.remove(container_id))
         raise EngineTimeoutError("The engine is too slow to choose GPUs on it.")
 
-    async def _choose(
-        self, engine: LeaseEngine, wish: Wish, *, ignored: Collection[str] = ()
-    ) -> Choice:
+    async def _choose(self, engine: LeaseEngine, wish: Wish) -> Choice:
         inventory, claims, now = await asyncio.gather(
             self._source.read(), engine.gpu_claims(), engine.clock()
         )
-        holders = find_holders(claims, inventory, now=now, ignored=ignored)
-        choice = choose(
+        holders = find_holders(claims, inventory, now=now)
+        return choose(
             inventory,
             wish.request,
             holders.by_uuid,
             fenced=await self._source.fenced(inventory),
             shared=wish.shared,
         )
-        await self._check_number(len(choice.uuids))
-        return choice
 
     async def _check_number(self, more: int) -> None:
         """Ask the policy again: only now is it known what there is, and who else launched."""
@@ -113,3 +171,14 @@ class GpuLeases:
             )
         # To mypy it is now one or the other, not both.
         return cast("LeaseEngine", self._engine)
+
+
+def _taken(name: str, error: NoFreeGpuError | InvalidSpecError) -> GpusTakenError:
+    said = error.detail.splitlines() or [str(error)]
+    reasons = [line for line in said if not line.endswith(": idle")]
+    return GpusTakenError(
+        f"The environment {name!r} cannot have its GPUs back: {'; '.join(reasons)}.",
+        hint="Wait for them, or re-create it on others, its home and mounts stay: "
+        f"`jupyter dlenv recreate {name}`.",
+        detail=error.detail,
+    )

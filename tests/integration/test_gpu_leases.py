@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from dataclasses import replace
@@ -9,10 +10,22 @@ from dataclasses import replace
 import pytest
 from rig.gpu_host import FakeReader, hook_directory, let_the_engine_have_gpus
 from rig.nvml import MIB, FakeDriver, FakeGpu, FakeNvml, FakeProcess, build, gpu_uuid
+from rig.profiles import SMI_VARIABLE
 
-from jupyter_dlenv.errors import NoFreeGpuError, NotAllowedError
+from jupyter_dlenv.doctor.collect_environments import environment_reports
+from jupyter_dlenv.doctor.diagnoses import diagnose
+from jupyter_dlenv.doctor.facts import Facts
+from jupyter_dlenv.errors import (
+    GpuLostError,
+    GpuMismatchError,
+    GpusTakenError,
+    NameTakenError,
+    NoFreeGpuError,
+    NotAllowedError,
+)
 from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.labels import OWNER, ROLE
+from jupyter_dlenv.models import Mount, Status
 from jupyter_dlenv.policy import Policy
 
 TWO = GpuRequest(count=2)
@@ -163,3 +176,65 @@ async def test_without_gpus_the_driver_is_never_asked(on_gpus, spec, driver):
 
     assert () == environment.gpu_uuids
     assert [] == driver.calls
+
+
+async def test_a_stopped_environment_whose_gpus_are_taken_says_by_whom(on_gpus, spec, owner):
+    await on_gpus.launch(replace(spec, gpus=GpuRequest(devices=("3",))))
+    await on_gpus.stop("a")
+    await on_gpus.launch(replace(spec, name="b", gpus=GpuRequest(devices=("3",))))
+
+    with pytest.raises(GpusTakenError, match=f"GPU 3: environment b of {owner}") as caught:
+        await on_gpus.start("a")
+
+    assert "jupyter dlenv recreate a" in caught.value.hint
+    await on_gpus.remove("b")
+    assert Status.RUNNING is (await on_gpus.start("a")).status
+
+
+async def test_a_restart_gives_nobody_the_gpus_in_between(on_gpus, spec, owner):
+    environment = await on_gpus.launch(replace(spec, gpus=GpuRequest(all=True)))
+    wanted = replace(spec, name="b", gpus=GpuRequest(count=1))
+
+    _, *refused = await asyncio.gather(
+        on_gpus.restart("a"), *(on_gpus.launch(wanted) for _ in range(3)), return_exceptions=True
+    )
+
+    assert all(isinstance(e, (NoFreeGpuError, NameTakenError)) for e in refused), refused
+    assert environment.gpu_uuids == (await on_gpus.get("a")).gpu_uuids
+    assert ["environment"] == [s.labels[ROLE] for s in await on_gpus.engine.list({OWNER: owner})]
+
+
+@pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
+async def test_a_launch_that_sees_other_gpus_than_it_was_given_fails(on_gpus, spec, tmp_path):
+    smi = tmp_path / "smi"
+    smi.write_text(f"GPU 0: Pretended (UUID: {gpu_uuid(6)})\n")
+    wanted = replace(
+        spec,
+        gpus=GpuRequest(devices=("1",)),
+        mounts=(Mount(source=str(tmp_path), target="/smi"),),
+        env={SMI_VARIABLE: "/smi/smi"},
+    )
+
+    with pytest.raises(GpuMismatchError) as caught:
+        await on_gpus.launch(wanted)
+
+    assert f"It sees also {gpu_uuid(6)}" in caught.value.detail
+    assert f"It does not see {gpu_uuid(1)}" in caught.value.detail
+    assert () == await on_gpus.list()
+
+
+@pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
+async def test_gpus_that_are_lost_while_it_runs_are_noticed(on_gpus, spec, tmp_path):
+    smi = tmp_path / "smi"
+    smi.write_text(f"GPU 0: Pretended (UUID: {gpu_uuid(1)})\n")
+    mount = Mount(source=str(tmp_path), target="/smi")
+    wanted = replace(spec, mounts=(mount,), env={SMI_VARIABLE: "/smi/smi"})
+    await on_gpus.launch(replace(wanted, gpus=GpuRequest(devices=("1",))))
+    assert await on_gpus.gpu_trouble("a") is None
+
+    smi.write_text("Failed to initialize NVML: Unknown Error\n")
+
+    assert isinstance(await on_gpus.gpu_trouble("a"), GpuLostError)
+    (report,) = await environment_reports(on_gpus.engine, on_gpus.owner)
+    (finding,) = [f for f in diagnose(Facts(environments=(report,))) if f.id == "G14"]
+    assert "jupyter dlenv recreate a" in finding.fix
