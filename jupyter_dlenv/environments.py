@@ -7,6 +7,7 @@ import difflib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from .engines.base import (
@@ -32,6 +33,7 @@ from .errors import (
     MountMissingError,
     NameTakenError,
 )
+from .gpu_request import GpuRequest
 from .gpus.leases import GpuLeases
 from .gpus.nvml import NvmlReader
 from .gpus.poller import Reader
@@ -39,7 +41,7 @@ from .gpus.sight import look_inside, trouble
 from .gpus.source import GpuSource
 from .kernels.kernelspecs import KernelSpecs
 from .labels import ID, OWNER, ROLE
-from .making import Making, agent_answers
+from .making import Making, agent_answers, wish_of
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status, validate_name
 from .observe import is_abandoned, observe
 from .obtain import ReportProgress, obtain
@@ -49,6 +51,7 @@ from .plan import (
     process_user,
 )
 from .policy import Policy
+from .recreating import Recreating, settle
 from .runtime_dirs import RuntimeDirs
 
 _log = logging.getLogger(__name__)
@@ -90,6 +93,13 @@ class Environments:
             self._runtime_dirs,
             owner=owner,
             caller=caller,
+        )
+        self._recreating = Recreating(
+            engine,
+            self._making,
+            self._runtime_dirs,
+            self.kernelspecs,
+            cache_dir=self._cache_dir,
         )
 
     async def launch(
@@ -146,6 +156,8 @@ class Environments:
             _log.warning("Removing %s: the process that launched it is gone", state.name)
             await self.engine.remove(state.id, volumes={ID: state.labels.get(ID, "")})
         kept = [s for s in states if s not in abandoned]
+        if await settle(self.engine, kept):
+            return await self.list()
         found = [self._observe(s) for s in kept if s.labels.get(ROLE) == "environment"]
         environments = tuple(sorted((e for e in found if e is not None), key=lambda e: e.name))
         ids = {e.id for e in environments}
@@ -215,6 +227,43 @@ class Environments:
             image=environment.image_id,
             check=environment.status is not Status.RUNNING,
         )
+
+    async def recreate(
+        self,
+        name: str,
+        *,
+        gpus: GpuRequest | None = None,
+        shared: bool | None = None,
+        report: ReportProgress = lambda _: None,
+    ) -> Environment:
+        """Give an environment a new container, and so perhaps other GPUs.
+
+        Its home directory, mounts, ports, name and kernelspec stay; its processes end, and what
+        was changed in its container outside of these is lost.  If too few GPUs are free nothing
+        happens; when a later step fails, it is stopped.
+
+        Args:
+            gpus: By default as many as before, whichever are free.
+            shared: By default as before.
+        """
+        old = await self.get(name)
+        spec = replace(
+            old.spec,
+            gpus=gpus or old.spec.gpus.anywhere,
+            shared=old.spec.shared if shared is None else shared,
+        )
+        facts = await self.engine.probe()
+        self._policy.check(spec, [e for e in await self.list() if e.name != name])
+        holding: AbstractAsyncContextManager[None] = nullcontext()
+        if old.status is Status.RUNNING:
+            if not spec.gpus.wants_none:
+                # Its kernels should not end for nothing.
+                await self._leases.check(wish_of(spec, old.image_id), freed=old.gpu_uuids)
+            holding = self._holding_gpus(old)
+        await self._recreating.recreate(old, spec, facts, holding=holding, report=report)
+        environment = await self.get(name)
+        await to_its_end(asyncio.to_thread(self.kernelspecs.write, environment))
+        return environment
 
     async def stop(self, name: str) -> Environment:
         """End an environment's processes; files and the home directory are kept."""

@@ -70,6 +70,11 @@ class GpuRequest:
         """Return the number of GPUs that are wanted at least; ``all`` may be any number."""
         return self.count or len(self.devices) or int(self.all)
 
+    @property
+    def anywhere(self) -> GpuRequest:
+        """Return a request for as many, whichever are free."""
+        return GpuRequest(count=len(self.devices)) if self.devices else self
+
     def to_json(self) -> int | str:
         """Return what ``parse`` reads: a count as a number."""
         return str(self) if self.all or self.devices else self.count

@@ -115,8 +115,7 @@ class Making:
         try:
             if not spec.gpus.wants_none:
                 image = prepared.image_id if prepared else spec.image
-                wish = Wish(request=spec.gpus, shared=spec.shared, image=image)
-                return await self._leases.create(wish, plan, made=made)
+                return await self._leases.create(wish_of(spec, image), plan, made=made)
             container_id = await self._engine.create(plan(()))
         except ContainerNameTakenError as error:
             raise NameTakenError(
@@ -155,6 +154,15 @@ class Making:
             user=process_user(spec, self._caller, facts),
             caller=self._caller,
         )
+
+
+def wish_of(spec: EnvironmentSpec, image: str) -> Wish:
+    """Return the GPUs that a spec wants.
+
+    Args:
+        image: One that the engine has.
+    """
+    return Wish(name=spec.name, request=spec.gpus, shared=spec.shared, image=image)
 
 
 async def agent_answers(engine: Engine, container_id: str, directory: Path) -> None:

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
-from ..engines.base import ContainerPlan, Engine
+from ..engines.base import ContainerPlan, ContainerState, Engine
 from ..engines.completion import to_its_end, undisturbed
 from ..engines.gpu_claims import SupportsGpuLeases
 from ..errors import (
@@ -30,6 +30,7 @@ from ..labels import GPUS, LAUNCHER, NAME, OWNER, ROLE, gpus_of
 from ..launcher import own_identity
 from ..policy import Policy
 from .choose import Choice, choose
+from .devices import as_if_free
 from .holders import ENVIRONMENT, HOLD, find_holders
 from .mutex import LeaseEngine, gpu_mutex
 from .source import GpuSource
@@ -44,10 +45,12 @@ class Wish:
     """GPUs that an environment is to have.
 
     Attributes:
+        name: Of the environment; what it holds already does not count.
         shared: Also such that others use.
         image: An image that the engine has, for containers that are never started.
     """
 
+    name: str
     request: GpuRequest
     shared: bool
     image: str
@@ -94,7 +97,9 @@ class GpuLeases:
                 undo.push_async_callback(undisturbed, self._engine.remove, container_id)
 
             if check:
-                wish = Wish(request=GpuRequest(devices=uuids), shared=shared, image=image)
+                wish = Wish(
+                    name=name, request=GpuRequest(devices=uuids), shared=shared, image=image
+                )
                 try:
                     await self._create(wish, lambda _: plan, made, counted=True)
                 except (NoFreeGpuError, InvalidSpecError) as error:
@@ -102,6 +107,10 @@ class GpuLeases:
             else:
                 made(await self._engine.create(plan))
             yield
+
+    async def check(self, wish: Wish, *, freed: tuple[str, ...]) -> None:
+        """Raise what ``create`` would raise, if these GPUs were free; nothing is held."""
+        await self._choose(self._capable(), wish, freed=freed)
 
     async def create(
         self,
@@ -137,7 +146,7 @@ class GpuLeases:
             async with gpu_mutex(engine, image=wish.image, owner=self._owner) as mutex:
                 choice = await self._choose(engine, wish)
                 if not counted:
-                    await self._check_number(len(choice.uuids))
+                    await self._check_number(wish, len(choice.uuids))
                 container_id = await engine.create(plan(choice.uuids))
                 made(container_id)
                 if await mutex.is_still_ours():
@@ -146,23 +155,30 @@ class GpuLeases:
             await to_its_end(engine.remove(container_id))
         raise EngineTimeoutError("The engine is too slow to choose GPUs on it.")
 
-    async def _choose(self, engine: LeaseEngine, wish: Wish) -> Choice:
+    async def _choose(
+        self, engine: LeaseEngine, wish: Wish, *, freed: tuple[str, ...] = ()
+    ) -> Choice:
         inventory, claims, now = await asyncio.gather(
             self._source.read(), engine.gpu_claims(), engine.clock()
         )
-        holders = find_holders(claims, inventory, now=now)
+        others = [claim for claim in claims if not self._is_own(claim.state, wish)]
+        holders = find_holders(others, inventory, now=now)
         return choose(
-            inventory,
+            as_if_free(inventory, freed),
             wish.request,
             holders.by_uuid,
             fenced=await self._source.fenced(inventory),
             shared=wish.shared,
         )
 
-    async def _check_number(self, more: int) -> None:
+    async def _check_number(self, wish: Wish, more: int) -> None:
         """Ask the policy again: only now is it known what there is, and who else launched."""
         states = await self._engine.list({OWNER: self._owner, ROLE: ENVIRONMENT})
-        self._policy.check_gpus(more + sum(len(gpus_of(s.labels)) for s in states))
+        others = [state for state in states if not self._is_own(state, wish)]
+        self._policy.check_gpus(more + sum(len(gpus_of(state.labels)) for state in others))
+
+    def _is_own(self, state: ContainerState, wish: Wish) -> bool:
+        return (state.labels.get(OWNER), state.labels.get(NAME)) == (self._owner, wish.name)
 
     def _capable(self) -> LeaseEngine:
         if not isinstance(self._engine, SupportsGpuLeases):

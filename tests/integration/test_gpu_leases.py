@@ -15,6 +15,7 @@ from rig.profiles import SMI_VARIABLE
 from jupyter_dlenv.doctor.collect_environments import environment_reports
 from jupyter_dlenv.doctor.diagnoses import diagnose
 from jupyter_dlenv.doctor.facts import Facts
+from jupyter_dlenv.engines.base import ContainerPlan
 from jupyter_dlenv.errors import (
     GpuLostError,
     GpuMismatchError,
@@ -26,6 +27,7 @@ from jupyter_dlenv.errors import (
 from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.labels import OWNER, ROLE
 from jupyter_dlenv.models import Mount, Status
+from jupyter_dlenv.plan import replaced_name
 from jupyter_dlenv.policy import Policy
 
 TWO = GpuRequest(count=2)
@@ -238,3 +240,63 @@ async def test_gpus_that_are_lost_while_it_runs_are_noticed(on_gpus, spec, tmp_p
     (report,) = await environment_reports(on_gpus.engine, on_gpus.owner)
     (finding,) = [f for f in diagnose(Facts(environments=(report,))) if f.id == "G14"]
     assert "jupyter dlenv recreate a" in finding.fix
+
+
+async def test_an_environment_is_recreated_on_others_with_its_files(on_gpus, spec, tmp_path):
+    before = await on_gpus.launch(replace(spec, gpus=GpuRequest(devices=("3",))))
+    await said(on_gpus, "a", "echo kept >$HOME/.dlenv-test")
+    await on_gpus.stop("a")
+    await on_gpus.launch(replace(spec, name="b", gpus=GpuRequest(devices=("3",))))
+
+    after = await on_gpus.recreate("a")
+
+    assert uuids(2) == after.gpu_uuids
+    assert Status.RUNNING is after.status
+    assert (
+        "kept" == (await said(on_gpus, "a", "cat $HOME/.dlenv-test; rm $HOME/.dlenv-test")).strip()
+    )
+    assert (before.image_id, before.kernel_name) == (after.image_id, after.kernel_name)
+    assert before.container_id != after.container_id
+    assert ["a", "b"] == [e.name for e in await on_gpus.list()]
+    assert before.id not in {path.name for path in tmp_path.glob("run/*")}
+
+
+async def test_a_recreation_that_cannot_have_its_gpus_leaves_everything_as_it_was(on_gpus, spec):
+    before = await on_gpus.launch(replace(spec, gpus=GpuRequest(devices=("3",))))
+    await on_gpus.launch(replace(spec, name="b", gpus=GpuRequest(count=7)))
+
+    with pytest.raises(NoFreeGpuError):
+        await on_gpus.recreate("a", gpus=GpuRequest(count=2))
+
+    after = await on_gpus.get("a")
+    assert (before.container_id, before.gpu_uuids) == (after.container_id, after.gpu_uuids)
+    assert Status.RUNNING is after.status
+    # Its own one it can have.
+    assert uuids(3) == (await on_gpus.recreate("a", gpus=GpuRequest(count=1))).gpu_uuids
+
+
+async def test_a_recreation_killed_before_the_new_container_got_the_name_is_undone(
+    on_gpus, spec, owner
+):
+    old = await on_gpus.launch(spec)
+    await on_gpus.engine.rename(old.container_id, replaced_name(owner, "a"))
+
+    (found,) = await on_gpus.list()
+
+    assert (old.container_id, "a") == (found.container_id, found.name)
+
+
+async def test_a_recreation_killed_before_the_old_container_was_removed_is_completed(
+    on_gpus, spec, owner
+):
+    new = await on_gpus.launch(spec)
+    left = ContainerPlan(
+        name=replaced_name(owner, "a"),
+        image=new.image_id,
+        command=("true",),
+        labels={OWNER: owner},
+    )
+    await on_gpus.engine.create(left)
+
+    assert [new.container_id] == [e.container_id for e in await on_gpus.list()]
+    assert 1 == len(await on_gpus.engine.list({OWNER: owner}))
