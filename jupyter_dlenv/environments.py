@@ -35,6 +35,7 @@ from .errors import (
 )
 from .gpu_request import GpuRequest
 from .gpus.leases import GpuLeases
+from .gpus.line import PlaceInLine
 from .gpus.nvml import NvmlReader
 from .gpus.poller import Reader
 from .gpus.sight import look_inside, trouble
@@ -108,6 +109,7 @@ class Environments:
         *,
         report: ReportProgress = lambda _: None,
         build_dir: str = "",
+        line: PlaceInLine | None = None,
     ) -> Environment:
         """Make an environment and return it when a kernel can start in it.
 
@@ -117,6 +119,7 @@ class Environments:
         Args:
             report: Hears of every phase but the last one, which is the return or the error.
             build_dir: Build the image from the Dockerfile there; ``spec.image`` names it.
+            line: Wait in line for GPUs, for as long as it takes.
         """
         report(Progress(phase=Phase.QUEUED))
         facts = await self._check(spec, building=bool(build_dir))
@@ -130,7 +133,9 @@ class Environments:
         )
         report(Progress(phase=Phase.CREATING, message=spec.name))
         async with AsyncExitStack() as undo:
-            container_id = await self._making.make(spec, facts, prepared, undo=undo, report=report)
+            container_id = await self._making.make(
+                spec, facts, prepared, undo=undo, report=report, line=line
+            )
             try:
                 await self.engine.rename(container_id, container_name(self.owner, spec.name))
             except ContainerNameTakenError as error:
@@ -216,10 +221,10 @@ class Environments:
         await agent_answers(self.engine, environment.container_id, sockets)
         return await self.get(environment.name)
 
-    def _holding_gpus(self, environment: Environment) -> AbstractAsyncContextManager[None]:
+    def _holding_gpus(self, environment: Environment) -> AbstractAsyncContextManager[str]:
         """Hold the GPUs of an environment while nothing of it runs that would."""
         if not environment.gpu_uuids:
-            return nullcontext()
+            return nullcontext("")
         return self._leases.holding(
             environment.gpu_uuids,
             name=environment.name,
@@ -254,11 +259,12 @@ class Environments:
         )
         facts = await self.engine.probe()
         self._policy.check(spec, [e for e in await self.list() if e.name != name])
-        holding: AbstractAsyncContextManager[None] = nullcontext()
+        holding: AbstractAsyncContextManager[str] = nullcontext("")
         if old.status is Status.RUNNING:
             if not spec.gpus.wants_none:
                 # Its kernels should not end for nothing.
-                await self._leases.check(wish_of(spec, old.image_id), freed=old.gpu_uuids)
+                wish = wish_of(spec, old.image_id, own=(old.container_id,))
+                await self._leases.check(wish, freed=old.gpu_uuids)
             holding = self._holding_gpus(old)
         await self._recreating.recreate(old, spec, facts, holding=holding, report=report)
         environment = await self.get(name)

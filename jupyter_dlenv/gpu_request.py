@@ -71,6 +71,13 @@ class GpuRequest:
         return self.count or len(self.devices) or int(self.all)
 
     @property
+    def words(self) -> str:
+        """Return what it wants as a part of a sentence, such as ``2 GPUs``."""
+        if self.devices:
+            return f"GPU{'s' if len(self.devices) > 1 else ''} {', '.join(self.devices)}"
+        return "all GPUs" if self.all else f"{self.count} GPU{'s' if self.count != 1 else ''}"
+
+    @property
     def anywhere(self) -> GpuRequest:
         """Return a request for as many, whichever are free."""
         return GpuRequest(count=len(self.devices)) if self.devices else self

@@ -31,6 +31,8 @@ HOME = f"{PREFIX}.home"
 PYTHON = f"{PREFIX}.python"
 #: The GPU lease: UUIDs of GPUs and MIG devices, with commas between them.
 GPUS = f"{PREFIX}.gpus"
+#: What somebody waits for in line, as JSON.
+WAITS = f"{PREFIX}.waits"
 #: On derived images: the id of the image below and the recipe that was applied.
 BASE = f"{PREFIX}.base"
 RECIPE = f"{PREFIX}.recipe"

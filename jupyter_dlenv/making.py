@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from .engines.base import ContainerPlan, ContainerState, Engine, EngineFacts
 from .engines.completion import to_its_end, undisturbed
 from .errors import ContainerNameTakenError, DlenvError, EnvironmentDiedError, NameTakenError
 from .gpus.leases import GpuLeases, Wish
+from .gpus.line import PlaceInLine
 from .gpus.sight import look_inside, trouble
 from .images.prepare import PreparedImage
 from .kernels.link import AgentLink
@@ -60,6 +60,8 @@ class Making:
         *,
         undo: AsyncExitStack,
         report: ReportProgress,
+        own: tuple[str, ...] = (),
+        line: PlaceInLine | None = None,
     ) -> str:
         """Make and start a container, wait until its agent answers, and return its id.
 
@@ -67,6 +69,11 @@ class Making:
 
         Args:
             undo: Is told, step by step, how all of it is removed again.
+            own: Ids of containers that this one takes the place of: it may have their GPUs.
+            line: Wait in line until there are enough GPUs.
+
+        Raises:
+            NoFreeGpuError, GpuMismatchError, NameTakenError, EnvironmentDiedError, EngineError
         """
         labels = self._new_labels(spec, prepared)
         sockets = Path(labels.runtime_dir)
@@ -84,7 +91,22 @@ class Making:
                 undisturbed, self._engine.remove, container_id, volumes={ID: labels.id}
             )
 
-        container_id = await self._create(spec, prepared, plan, made)
+        def waiting(words: str) -> None:
+            report(Progress(phase=Phase.CREATING, message=words))
+
+        try:
+            if spec.gpus.wants_none:
+                container_id = await self._engine.create(plan(()))
+                made(container_id)
+            else:
+                wish = wish_of(spec, prepared.image_id if prepared else spec.image, own=own)
+                container_id = await self._leases.create(
+                    wish, plan, made=made, line=line, report=waiting
+                )
+        except ContainerNameTakenError as error:
+            raise NameTakenError(
+                f"Another launch of {spec.name!r} is under way.", detail=error.detail
+            ) from error
         report(Progress(phase=Phase.STARTING, message="Waiting for the environment to answer"))
         await self._engine.start(container_id)
         await agent_answers(self._engine, container_id, sockets)
@@ -103,26 +125,6 @@ class Making:
         sight = await look_inside(self._engine, container_id)
         if sight is not None and (error := trouble(name, gpus_of(state.labels), sight)):
             raise error
-
-    async def _create(
-        self,
-        spec: EnvironmentSpec,
-        prepared: PreparedImage | None,
-        plan: Callable[[tuple[str, ...]], ContainerPlan],
-        made: Callable[[str], None],
-    ) -> str:
-        """Create the container, with a lease of the GPUs that are wanted."""
-        try:
-            if not spec.gpus.wants_none:
-                image = prepared.image_id if prepared else spec.image
-                return await self._leases.create(wish_of(spec, image), plan, made=made)
-            container_id = await self._engine.create(plan(()))
-        except ContainerNameTakenError as error:
-            raise NameTakenError(
-                f"Another launch of {spec.name!r} is under way.", detail=error.detail
-            ) from error
-        made(container_id)
-        return container_id
 
     def _new_labels(
         self, spec: EnvironmentSpec, prepared: PreparedImage | None
@@ -156,13 +158,14 @@ class Making:
         )
 
 
-def wish_of(spec: EnvironmentSpec, image: str) -> Wish:
+def wish_of(spec: EnvironmentSpec, image: str, *, own: tuple[str, ...] = ()) -> Wish:
     """Return the GPUs that a spec wants.
 
     Args:
         image: One that the engine has.
+        own: Ids of containers whose place the new one takes.
     """
-    return Wish(name=spec.name, request=spec.gpus, shared=spec.shared, image=image)
+    return Wish(name=spec.name, request=spec.gpus, shared=spec.shared, image=image, own=own)
 
 
 async def agent_answers(engine: Engine, container_id: str, directory: Path) -> None:

@@ -54,25 +54,26 @@ class Recreating:
         spec: EnvironmentSpec,
         facts: EngineFacts,
         *,
-        holding: AbstractAsyncContextManager[None],
+        holding: AbstractAsyncContextManager[str],
         report: ReportProgress,
     ) -> None:
         """Replace the container of an environment; when this fails, it is stopped and complete.
 
         Args:
             spec: With the same name.
-            holding: Holds its GPUs while neither container does.
+            holding: Holds its GPUs while neither container does, and says what holds them.
         """
         report(Progress(phase=Phase.PREPARING, message="Looking into the image"))
         prepared = await self._prepared(old)
         report(Progress(phase=Phase.CREATING, message=spec.name))
         name = container_name(old.owner, old.name)
         async with AsyncExitStack() as undo:
-            async with holding:
+            async with holding as hold:
                 if old.status is Status.RUNNING:
                     await self._engine.stop(old.container_id, timeout=_STOP_TIMEOUT)
+                own = (old.container_id, hold)
                 container_id = await self._making.make(
-                    spec, facts, prepared, undo=undo, report=report
+                    spec, facts, prepared, undo=undo, report=report, own=own
                 )
             undo.push_async_callback(undisturbed, self._engine.rename, old.container_id, name)
             await self._engine.rename(old.container_id, replaced_name(old.owner, old.name))

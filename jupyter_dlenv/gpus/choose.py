@@ -83,6 +83,21 @@ def choose(
     )
 
 
+def within_reach(
+    inventory: Inventory, request: GpuRequest, reasons: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the idle GPUs of which a request could take some, if there were more of them.
+
+    Raises:
+        InvalidSpecError: The request names GPUs that do not exist, or that cannot be together.
+    """
+    return tuple(
+        d.uuid
+        for d in _eligible(devices(inventory), request)
+        if not why_unusable(d, {}) and not why_taken(d, reasons)
+    )
+
+
 def _eligible(everything: Sequence[Device], request: GpuRequest) -> list[Device]:
     """Return the devices that the request can mean, whoever uses them now."""
     if request.devices:

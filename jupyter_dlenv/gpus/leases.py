@@ -8,6 +8,7 @@ who know nothing of leases, and the processes that the driver sees.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
-from ..engines.base import ContainerPlan, ContainerState, Engine
+from ..engines.base import ContainerPlan, Engine
 from ..engines.completion import to_its_end, undisturbed
 from ..engines.gpu_claims import SupportsGpuLeases
 from ..errors import (
@@ -30,14 +31,17 @@ from ..labels import GPUS, LAUNCHER, NAME, OWNER, ROLE, gpus_of
 from ..launcher import own_identity
 from ..policy import Policy
 from .choose import Choice, choose
-from .devices import as_if_free
+from .devices import as_if_free, devices
 from .holders import ENVIRONMENT, HOLD, find_holders
+from .line import TICKET, PlaceInLine, in_order, kept_for, standing_in_line
 from .mutex import LeaseEngine, gpu_mutex
 from .source import GpuSource
 
 _log = logging.getLogger(__name__)
 #: How often the mutex may be broken under us.
 _TRIES = 3
+#: How often somebody in line looks.
+_LOOK_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +49,17 @@ class Wish:
     """GPUs that an environment is to have.
 
     Attributes:
-        name: Of the environment; what it holds already does not count.
+        name: Of the environment.
         shared: Also such that others use.
         image: An image that the engine has, for containers that are never started.
+        own: Ids of containers that the new one takes the place of: what they hold is free.
     """
 
     name: str
     request: GpuRequest
     shared: bool
     image: str
+    own: tuple[str, ...] = ()
 
 
 class GpuLeases:
@@ -68,8 +74,10 @@ class GpuLeases:
     @asynccontextmanager
     async def holding(
         self, uuids: tuple[str, ...], *, name: str, shared: bool, image: str, check: bool = True
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[str]:
         """Hold the GPUs of an environment whose container cannot: while it starts.
+
+        Yields the id of the container that holds them.
 
         Args:
             name: Of the environment.
@@ -101,12 +109,13 @@ class GpuLeases:
                     name=name, request=GpuRequest(devices=uuids), shared=shared, image=image
                 )
                 try:
-                    await self._create(wish, lambda _: plan, made, counted=True)
+                    hold = await self._create(wish, lambda _: plan, made, counted=True)
                 except (NoFreeGpuError, InvalidSpecError) as error:
                     raise _taken(name, error) from error
             else:
-                made(await self._engine.create(plan))
-            yield
+                hold = await self._engine.create(plan)
+                made(hold)
+            yield hold
 
     async def check(self, wish: Wish, *, freed: tuple[str, ...]) -> None:
         """Raise what ``create`` would raise, if these GPUs were free; nothing is held."""
@@ -118,6 +127,8 @@ class GpuLeases:
         plan: Callable[[tuple[str, ...]], ContainerPlan],
         *,
         made: Callable[[str], None],
+        line: PlaceInLine | None = None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> str:
         """Choose GPUs and create the container that holds them; return its id.
 
@@ -125,11 +136,48 @@ class GpuLeases:
             plan: Returns the container for these UUIDs, with their label.
             made: Called with the id of each container that was made, so that the caller can
                 remove it when a later step fails.
+            line: Wait in line until there are enough GPUs, however long that takes.
+            report: Hears which place in line it is, in words.
 
         Raises:
             NoFreeGpuError, InvalidSpecError, NotAllowedError, EngineTimeoutError
         """
-        return await self._create(wish, plan, made, counted=False)
+        if line is None:
+            return await self._create(wish, plan, made)
+        engine = self._capable()
+        await self._check_possible(wish)
+        async with standing_in_line(
+            engine,
+            line,
+            name=wish.name,
+            owner=self._owner,
+            container=f"dlenv.{self._owner}.{wish.name}.waiting",
+            request=wish.request,
+            shared=wish.shared,
+            image=wish.image,
+        ) as standing:
+            while True:
+                await standing.keep()
+                try:
+                    # A look first: the mutex is for those who may have what they want.
+                    await self._choose(engine, wish, ticket=standing.ticket)
+                    return await self._create(wish, plan, made, ticket=standing.ticket)
+                except NoFreeGpuError:
+                    report(await self._place(engine, wish, standing.ticket))
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _place(self, engine: LeaseEngine, wish: Wish, ticket: str) -> str:
+        waiting = [t.id for t in in_order(await engine.list({ROLE: TICKET}))]
+        place = waiting.index(ticket) + 1 if ticket in waiting else len(waiting)
+        return f"Waiting in line for {wish.request.words}: place {place} of {len(waiting)}"
+
+    async def _check_possible(self, wish: Wish) -> None:
+        """Raise unless the wish could be fulfilled if nobody else used GPUs."""
+        inventory = await self._source.read()
+        everything = {d.uuid for d in devices(inventory)}
+        fenced = await self._source.fenced(inventory)
+        choice = choose(as_if_free(inventory, everything), wish.request, fenced=fenced)
+        await self._check_number(wish, len(choice.uuids))
 
     async def _create(
         self,
@@ -137,14 +185,15 @@ class GpuLeases:
         plan: Callable[[tuple[str, ...]], ContainerPlan],
         made: Callable[[str], None],
         *,
-        counted: bool,
+        counted: bool = False,
+        ticket: str = "",
     ) -> str:
         engine = self._capable()
         # Opening the driver may take seconds, for which nobody else should wait.
         await self._source.read()
         for _ in range(_TRIES):
             async with gpu_mutex(engine, image=wish.image, owner=self._owner) as mutex:
-                choice = await self._choose(engine, wish)
+                choice = await self._choose(engine, wish, ticket=ticket)
                 if not counted:
                     await self._check_number(wish, len(choice.uuids))
                 container_id = await engine.create(plan(choice.uuids))
@@ -156,17 +205,20 @@ class GpuLeases:
         raise EngineTimeoutError("The engine is too slow to choose GPUs on it.")
 
     async def _choose(
-        self, engine: LeaseEngine, wish: Wish, *, freed: tuple[str, ...] = ()
+        self, engine: LeaseEngine, wish: Wish, *, freed: tuple[str, ...] = (), ticket: str = ""
     ) -> Choice:
-        inventory, claims, now = await asyncio.gather(
-            self._source.read(), engine.gpu_claims(), engine.clock()
+        inventory, claims, now, waiting = await asyncio.gather(
+            self._source.read(), engine.gpu_claims(), engine.clock(), engine.list({ROLE: TICKET})
         )
-        others = [claim for claim in claims if not self._is_own(claim.state, wish)]
+        inventory = as_if_free(inventory, freed)
+        others = [claim for claim in claims if claim.state.id not in wish.own]
         holders = find_holders(others, inventory, now=now)
+        ahead = itertools.takewhile(lambda t: t.id != ticket, in_order(waiting))
+        kept = kept_for(tuple(ahead), inventory, holders.by_uuid)
         return choose(
-            as_if_free(inventory, freed),
+            inventory,
             wish.request,
-            holders.by_uuid,
+            {**kept, **holders.by_uuid},
             fenced=await self._source.fenced(inventory),
             shared=wish.shared,
         )
@@ -174,11 +226,8 @@ class GpuLeases:
     async def _check_number(self, wish: Wish, more: int) -> None:
         """Ask the policy again: only now is it known what there is, and who else launched."""
         states = await self._engine.list({OWNER: self._owner, ROLE: ENVIRONMENT})
-        others = [state for state in states if not self._is_own(state, wish)]
+        others = [state for state in states if state.id not in wish.own]
         self._policy.check_gpus(more + sum(len(gpus_of(state.labels)) for state in others))
-
-    def _is_own(self, state: ContainerState, wish: Wish) -> bool:
-        return (state.labels.get(OWNER), state.labels.get(NAME)) == (self._owner, wish.name)
 
     def _capable(self) -> LeaseEngine:
         if not isinstance(self._engine, SupportsGpuLeases):

@@ -25,6 +25,7 @@ from jupyter_dlenv.errors import (
     NotAllowedError,
 )
 from jupyter_dlenv.gpu_request import GpuRequest
+from jupyter_dlenv.gpus.line import TICKET, PlaceInLine, in_order
 from jupyter_dlenv.labels import OWNER, ROLE
 from jupyter_dlenv.models import Mount, Status
 from jupyter_dlenv.plan import replaced_name
@@ -300,3 +301,86 @@ async def test_a_recreation_killed_before_the_old_container_was_removed_is_compl
 
     assert [new.container_id] == [e.container_id for e in await on_gpus.list()]
     assert 1 == len(await on_gpus.engine.list({OWNER: owner}))
+
+
+class Waiter:
+    """A launch that waits in line."""
+
+    def __init__(self, environments, spec, **place):
+        self.said = []
+        self.line = PlaceInLine(**place)
+        self.task = asyncio.create_task(
+            environments.launch(spec, report=self._hear, line=self.line), name=spec.name
+        )
+
+    def _hear(self, progress):
+        if progress.message.startswith("Waiting"):
+            self.said.append(progress.message)
+
+    async def waits(self, words):
+        for _ in range(600):
+            if words in self.said or self.task.done():
+                break
+            await asyncio.sleep(0.05)
+        assert not self.task.done(), self.task
+        assert words in self.said
+
+
+async def test_those_who_wait_are_served_in_order_and_nobody_jumps_the_line(on_gpus, spec, owner):
+    await on_gpus.launch(replace(spec, name="all-but-one", gpus=GpuRequest(count=7)))
+    first = Waiter(on_gpus, replace(spec, name="first", gpus=TWO))
+    await first.waits("Waiting in line for 2 GPUs: place 1 of 1")
+    second = Waiter(on_gpus, replace(spec, name="second", gpus=GpuRequest(count=7)))
+    await second.waits("Waiting in line for 7 GPUs: place 2 of 2")
+
+    with pytest.raises(NoFreeGpuError) as caught:
+        await on_gpus.launch(replace(spec, name="x", gpus=GpuRequest(count=1)))
+    assert f"kept for environment first of {owner}, which waits in line" in caught.value.detail
+    with pytest.raises(NameTakenError):
+        await on_gpus.launch(replace(spec, name="first", gpus=TWO), line=PlaceInLine())
+
+    await on_gpus.stop("all-but-one")
+    assert 2 == len((await first.task).gpu_uuids)
+    await second.waits("Waiting in line for 7 GPUs: place 1 of 1")
+    await on_gpus.remove("first")
+    assert 7 == len((await second.task).gpu_uuids)
+    roles = {s.labels[ROLE] for s in await on_gpus.engine.list({OWNER: owner})}
+    assert {"environment"} == roles
+
+
+async def test_who_waits_can_be_cancelled_and_leaves_nothing(on_gpus, spec, owner):
+    await on_gpus.launch(replace(spec, gpus=GpuRequest(all=True)))
+    waiter = Waiter(on_gpus, replace(spec, name="b", gpus=TWO))
+    await waiter.waits("Waiting in line for 2 GPUs: place 1 of 1")
+
+    waiter.task.cancel()
+    await asyncio.wait([waiter.task])
+
+    assert waiter.task.cancelled()
+    assert ["environment"] == [s.labels[ROLE] for s in await on_gpus.engine.list({OWNER: owner})]
+
+
+async def test_nobody_waits_for_what_can_never_be(on_gpus, spec):
+    with pytest.raises(NoFreeGpuError):
+        await on_gpus.launch(replace(spec, gpus=GpuRequest(count=9)), line=PlaceInLine())
+
+
+async def test_a_place_in_line_can_be_taken_over(on_gpus, spec, owner):
+    await on_gpus.launch(replace(spec, gpus=GpuRequest(all=True)))
+    gone = Waiter(on_gpus, replace(spec, name="b", gpus=TWO), keep="what it needs")
+    await gone.waits("Waiting in line for 2 GPUs: place 1 of 1")
+    behind = Waiter(on_gpus, replace(spec, name="c", gpus=TWO))
+    await behind.waits("Waiting in line for 2 GPUs: place 2 of 2")
+    (left,) = [t for t in in_order(await on_gpus.engine.list({ROLE: TICKET})) if t.keep]
+    gone.line.stays = True
+    gone.task.cancel()
+    await asyncio.wait([gone.task])
+
+    place = {"keep": left.keep, "ticket": left.id, "since": left.since}
+    back = Waiter(on_gpus, replace(spec, name="b", gpus=TWO), **place)
+
+    await back.waits("Waiting in line for 2 GPUs: place 1 of 2")
+    for waiter in (back, behind):
+        waiter.task.cancel()
+    await asyncio.wait([back.task, behind.task])
+    assert () == await on_gpus.engine.list({ROLE: TICKET, OWNER: owner})
