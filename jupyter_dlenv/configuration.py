@@ -70,6 +70,11 @@ class Configuration(Configurable):
     allowed_host_ports = Tuple(
         Integer(), Integer(), default_value=(1024, 65535), help="Lowest and highest host port."
     ).tag(config=True)
+    allowed_gpus = List(
+        Unicode(),
+        ["all"],
+        help="GPUs that may be given to environments: indices, UUIDs or beginnings of them.",
+    ).tag(config=True)
     max_gpus = Integer(-1, help="GPUs that one owner may hold at once; -1 is no limit.").tag(
         config=True
     )
@@ -135,6 +140,7 @@ class Configuration(Configurable):
             allowed_users=tuple(self.allowed_users),
             allowed_bind_addresses=tuple(self.allowed_bind_addresses),
             allowed_host_ports=self.allowed_host_ports,
+            allowed_gpus=tuple(self.allowed_gpus),
             max_gpus=self.max_gpus,
             max_environments=self.max_environments,
         )

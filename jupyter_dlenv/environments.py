@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from .engines.base import (
-    ContainerPlan,
     ContainerState,
     Engine,
     EngineEvent,
@@ -27,8 +25,7 @@ from .errors import (
     CapabilityMissingError,
     ContainerNameTakenError,
     ContainerNotFoundError,
-    DlenvError,
-    EnvironmentDiedError,
+    EngineError,
     EnvironmentNotFoundError,
     EnvironmentNotRunningError,
     ImageNotFoundError,
@@ -36,31 +33,30 @@ from .errors import (
     MountMissingError,
     NameTakenError,
 )
-from .images.prepare import PreparedImage
+from .gpu_request import GpuRequest
+from .gpus.leases import GpuLeases
+from .gpus.line import PlaceInLine
+from .gpus.nvml import NvmlReader
+from .gpus.poller import Reader
+from .gpus.sight import look_inside, trouble
+from .gpus.source import GpuSource
 from .kernels.kernelspecs import KernelSpecs
-from .kernels.link import AgentLink
-from .labels import ID, OWNER, ROLE, EnvironmentLabels
-from .launcher import own_identity
+from .labels import ID, OWNER, ROLE
+from .making import Making, agent_answers, wish_of
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status, validate_name
 from .observe import is_abandoned, observe
 from .obtain import ReportProgress, obtain
 from .plan import (
     Caller,
     container_name,
-    environment_home,
-    environment_python,
-    image_container,
-    process_container,
     process_user,
 )
 from .policy import Policy
+from .recreating import Recreating, settle
 from .runtime_dirs import RuntimeDirs
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
-#: An image's entrypoint may check GPUs and print for a while before the agent starts.
-AGENT_TIMEOUT = 120.0
 _STOP_TIMEOUT = 10.0
 
 
@@ -80,14 +76,32 @@ class Environments:
         policy: Policy,
         data_dir: Path,
         runtime_dir: Path,
+        gpu_reader: Callable[[], Reader] = NvmlReader,
     ) -> None:
         self.engine = engine
         self.owner = owner
+        #: The GPUs of the engine's machine; the driver is opened by the first who looks.
+        self.gpus = GpuSource(engine, allowed=policy.allowed_gpus, reader=gpu_reader)
         self.kernelspecs = KernelSpecs(data_dir / "kernels")
         self._caller = caller
         self._policy = policy
         self._cache_dir = data_dir / "images"
         self._runtime_dirs = RuntimeDirs(runtime_dir)
+        self._leases = GpuLeases(engine, self.gpus, owner=owner, policy=policy)
+        self._making = Making(
+            engine,
+            self._leases,
+            self._runtime_dirs,
+            owner=owner,
+            caller=caller,
+        )
+        self._recreating = Recreating(
+            engine,
+            self._making,
+            self._runtime_dirs,
+            self.kernelspecs,
+            cache_dir=self._cache_dir,
+        )
 
     async def launch(
         self,
@@ -95,6 +109,7 @@ class Environments:
         *,
         report: ReportProgress = lambda _: None,
         build_dir: str = "",
+        line: PlaceInLine | None = None,
     ) -> Environment:
         """Make an environment and return it when a kernel can start in it.
 
@@ -104,6 +119,7 @@ class Environments:
         Args:
             report: Hears of every phase but the last one, which is the return or the error.
             build_dir: Build the image from the Dockerfile there; ``spec.image`` names it.
+            line: Wait in line for GPUs, for as long as it takes.
         """
         report(Progress(phase=Phase.QUEUED))
         facts = await self._check(spec, building=bool(build_dir))
@@ -117,26 +133,9 @@ class Environments:
         )
         report(Progress(phase=Phase.CREATING, message=spec.name))
         async with AsyncExitStack() as undo:
-            labels = self._new_labels(spec, prepared)
-            sockets = Path(labels.runtime_dir)
-            undo.push_async_callback(
-                _undisturbed, asyncio.to_thread, self._runtime_dirs.discard, sockets
+            container_id = await self._making.make(
+                spec, facts, prepared, undo=undo, report=report, line=line
             )
-            making = asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
-            await to_its_end(making)
-            plan = self._plan(spec, facts, labels, prepared)
-            try:
-                container_id = await self.engine.create(plan)
-            except ContainerNameTakenError as error:
-                raise NameTakenError(
-                    f"Another launch of {spec.name!r} is under way.", detail=error.detail
-                ) from error
-            undo.push_async_callback(
-                _undisturbed, self.engine.remove, container_id, volumes={ID: labels.id}
-            )
-            report(Progress(phase=Phase.STARTING, message="Waiting for the environment to answer"))
-            await self.engine.start(container_id)
-            await self._agent_answers(container_id, sockets)
             try:
                 await self.engine.rename(container_id, container_name(self.owner, spec.name))
             except ContainerNameTakenError as error:
@@ -162,6 +161,8 @@ class Environments:
             _log.warning("Removing %s: the process that launched it is gone", state.name)
             await self.engine.remove(state.id, volumes={ID: state.labels.get(ID, "")})
         kept = [s for s in states if s not in abandoned]
+        if await settle(self.engine, kept):
+            return await self.list()
         found = [self._observe(s) for s in kept if s.labels.get(ROLE) == "environment"]
         environments = tuple(sorted((e for e in found if e is not None), key=lambda e: e.name))
         ids = {e.id for e in environments}
@@ -202,16 +203,73 @@ class Environments:
         A running one is only waited for.
 
         Raises:
+            GpusTakenError: Others use its GPUs now.
             EnvironmentDiedError: It ended at once; its last words are in ``detail``.
         """
         environment = await self.get(name)
+        if environment.status is Status.RUNNING:
+            return await self._start(environment)
+        async with self._holding_gpus(environment):
+            return await self._start(environment)
+
+    async def _start(self, environment: Environment) -> Environment:
         facts = await self.engine.probe()
         # A reboot or a tidy-up of temporary files may have taken it.
         sockets = Path(environment.runtime_dir)
         await asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
         await self.engine.start(environment.container_id)
-        await self._agent_answers(environment.container_id, sockets)
-        return await self.get(name)
+        await agent_answers(self.engine, environment.container_id, sockets)
+        return await self.get(environment.name)
+
+    def _holding_gpus(self, environment: Environment) -> AbstractAsyncContextManager[str]:
+        """Hold the GPUs of an environment while nothing of it runs that would."""
+        if not environment.gpu_uuids:
+            return nullcontext("")
+        return self._leases.holding(
+            environment.gpu_uuids,
+            name=environment.name,
+            shared=environment.spec.shared,
+            image=environment.image_id,
+            check=environment.status is not Status.RUNNING,
+        )
+
+    async def recreate(
+        self,
+        name: str,
+        *,
+        gpus: GpuRequest | None = None,
+        shared: bool | None = None,
+        report: ReportProgress = lambda _: None,
+    ) -> Environment:
+        """Give an environment a new container, and so perhaps other GPUs.
+
+        Its home directory, mounts, ports, name and kernelspec stay; its processes end, and what
+        was changed in its container outside of these is lost.  If too few GPUs are free nothing
+        happens; when a later step fails, it is stopped.
+
+        Args:
+            gpus: By default as many as before, whichever are free.
+            shared: By default as before.
+        """
+        old = await self.get(name)
+        spec = replace(
+            old.spec,
+            gpus=gpus or old.spec.gpus.anywhere,
+            shared=old.spec.shared if shared is None else shared,
+        )
+        facts = await self.engine.probe()
+        self._policy.check(spec, [e for e in await self.list() if e.name != name])
+        holding: AbstractAsyncContextManager[str] = nullcontext("")
+        if old.status is Status.RUNNING:
+            if not spec.gpus.wants_none:
+                # Its kernels should not end for nothing.
+                wish = wish_of(spec, old.image_id, own=(old.container_id,))
+                await self._leases.check(wish, freed=old.gpu_uuids)
+            holding = self._holding_gpus(old)
+        await self._recreating.recreate(old, spec, facts, holding=holding, report=report)
+        environment = await self.get(name)
+        await to_its_end(asyncio.to_thread(self.kernelspecs.write, environment))
+        return environment
 
     async def stop(self, name: str) -> Environment:
         """End an environment's processes; files and the home directory are kept."""
@@ -220,9 +278,9 @@ class Environments:
         return await self.get(name)
 
     async def restart(self, name: str) -> Environment:
-        """Stop and start an environment."""
-        await self.stop(name)
-        return await self.start(name)
+        """Stop and start an environment, whose GPUs nobody else gets in between."""
+        async with self._holding_gpus(await self.get(name)):
+            return await self._start(await self.stop(name))
 
     async def remove(self, name: str) -> None:
         """Remove all of an environment: container, home volume, sockets, kernelspec."""
@@ -232,6 +290,17 @@ class Environments:
         )
         await asyncio.to_thread(self._runtime_dirs.discard, Path(environment.runtime_dir))
         await asyncio.to_thread(self.kernelspecs.remove, name, engine=self.engine.name)
+
+    async def gpu_trouble(self, name: str) -> EngineError | None:
+        """Return what is wrong with the GPUs that a running environment sees, if anything is.
+
+        They can be lost while it runs: systemd takes the right to them away when it reloads.
+        """
+        environment = await self.get(name)
+        if not environment.gpu_uuids or environment.status is not Status.RUNNING:
+            return None
+        sight = await look_inside(self.engine, environment.container_id)
+        return None if sight is None else trouble(name, environment.gpu_uuids, sight)
 
     async def logs(self, name: str, *, follow: bool = False, tail: int = 0) -> AsyncIterator[bytes]:
         """Yield what the environment printed, and with ``follow`` what it will print."""
@@ -282,7 +351,8 @@ class Environments:
         return await self.engine.list_images()
 
     async def aclose(self) -> None:
-        """Let go of the engine; environments run on."""
+        """Let go of the engine and the driver; environments run on."""
+        await self.gpus.aclose()
         await self.engine.aclose()
 
     async def _check(self, spec: EnvironmentSpec, *, building: bool) -> EngineFacts:
@@ -324,74 +394,3 @@ class Environments:
         return observe(
             state, owner=self.owner, engine=self.engine.name, runtime_dirs=self._runtime_dirs
         )
-
-    def _new_labels(
-        self, spec: EnvironmentSpec, prepared: PreparedImage | None
-    ) -> EnvironmentLabels:
-        environment_id = secrets.token_hex(5)
-        return EnvironmentLabels(
-            id=environment_id,
-            owner=self.owner,
-            spec=spec,
-            launcher=own_identity(),
-            runtime_dir=str(self._runtime_dirs.path(environment_id)),
-            home=environment_home(spec, prepared=prepared),
-            python=environment_python(prepared),
-        )
-
-    def _plan(
-        self,
-        spec: EnvironmentSpec,
-        facts: EngineFacts,
-        labels: EnvironmentLabels,
-        prepared: PreparedImage | None,
-    ) -> ContainerPlan:
-        if prepared is None:
-            return process_container(spec, labels=labels)
-        return image_container(
-            spec,
-            labels=labels,
-            prepared=prepared,
-            user=process_user(spec, self._caller, facts),
-            caller=self._caller,
-        )
-
-    async def _agent_answers(self, container_id: str, directory: Path) -> None:
-        """Wait until the agent answers; the end of the container ends the wait."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + AGENT_TIMEOUT
-        while True:
-            try:
-                link = await AgentLink.connect(directory, timeout=1)
-            except DlenvError as error:
-                state = await self.engine.inspect(container_id)
-                if state.state != "running":
-                    raise EnvironmentDiedError(
-                        f"The environment ended at once (exit code {state.exit_code}).",
-                        detail=await self._last_words(container_id, state),
-                    ) from error
-                if loop.time() > deadline:
-                    raise
-                await asyncio.sleep(0.05)
-            else:
-                await link.aclose()
-                return
-
-    async def _last_words(self, container_id: str, state: ContainerState) -> str:
-        chunks = [chunk async for chunk in self.engine.logs(container_id, tail=30)]
-        return "\n".join(filter(None, [state.error, b"".join(chunks).decode(errors="replace")]))
-
-
-async def _undisturbed(
-    step: Callable[..., Coroutine[Any, Any, _T]], *args: Any, **kwargs: Any
-) -> None:
-    """Run a step of a clean-up to its end, however often the launch is cancelled meanwhile."""
-    task: Awaitable[_T] = asyncio.ensure_future(step(*args, **kwargs))
-    while not task.done():  # type: ignore[attr-defined]
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            continue
-        except DlenvError as error:
-            # The error that led here matters more; the next list() tries again.
-            _log.warning("Clean-up failed: %s", error)

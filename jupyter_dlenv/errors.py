@@ -16,6 +16,7 @@ engine itself said is kept in ``detail``, word for word.
     ├── LaunchCancelledError        launch-cancelled
     ├── JobNotFoundError            job-not-found
     ├── NoFreeGpuError              no-free-gpu
+    │   └── GpusTakenError          gpus-taken
     ├── EngineError                 engine-error
     │   ├── EngineUnreachableError  engine-unreachable
     │   ├── EnginePermissionError   engine-permission
@@ -29,6 +30,8 @@ engine itself said is kept in ``detail``, word for word.
     │   ├── PortTakenError          port-taken
     │   ├── MountMissingError       mount-missing
     │   ├── GPUUnavailableError     gpu-unavailable
+    │   ├── GpuLostError            gpu-lost
+    │   ├── GpuMismatchError        gpu-mismatch
     │   └── UlimitRefusedError      ulimit-refused
     ├── ImageError                  image-error
     │   ├── ImageNotFoundError      image-not-found
@@ -224,6 +227,22 @@ class GPUUnavailableError(EngineError):
     )
 
 
+class GpuLostError(EngineError):
+    """A running environment has lost its right to its GPUs."""
+
+    code = "gpu-lost"
+    default_hint = "Re-create it, its home and mounts stay: `jupyter dlenv recreate NAME`."
+
+
+class GpuMismatchError(EngineError):
+    """An environment sees other GPUs than it was given."""
+
+    code = "gpu-mismatch"
+    default_hint = (
+        "The engine gives other GPUs than it is asked for: `jupyter dlenv doctor` looks at how."
+    )
+
+
 class UlimitRefusedError(EngineError):
     """The engine's host does not permit a ulimit."""
 
@@ -312,4 +331,14 @@ class NoFreeGpuError(DlenvError):
     default_hint = (
         "Ask for fewer, wait in line with --wait-for-gpus, "
         "or use GPUs together with others: --share."
+    )
+
+
+class GpusTakenError(NoFreeGpuError):
+    """Others use the GPUs that a stopped environment had."""
+
+    code = "gpus-taken"
+    default_hint = (
+        "Wait for them, or re-create it on others, its home and mounts stay: "
+        "`jupyter dlenv recreate NAME`."
     )

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .errors import InvalidSpecError
+from .gpu_request import is_gpu_uuid
 from .models import EnvironmentSpec
 
 PREFIX = "org.jupyter-dlenv"
 
-#: ``environment`` for environments, ``probe`` for the short-lived look into an image.
+#: ``environment`` for environments, ``probe`` for the short-lived look into an image;
+#: of containers that never start, and only stand for something: ``gpu-lock``, ``gpu-hold``,
+#: ``gpu-ticket``.
 ROLE = f"{PREFIX}.role"
 OWNER = f"{PREFIX}.owner"
 NAME = f"{PREFIX}.name"
@@ -26,6 +29,10 @@ LAUNCHER = f"{PREFIX}.launcher"
 RUNTIME_DIR = f"{PREFIX}.runtime-dir"
 HOME = f"{PREFIX}.home"
 PYTHON = f"{PREFIX}.python"
+#: The GPU lease: UUIDs of GPUs and MIG devices, with commas between them.
+GPUS = f"{PREFIX}.gpus"
+#: What somebody waits for in line, as JSON.
+WAITS = f"{PREFIX}.waits"
 #: On derived images: the id of the image below and the recipe that was applied.
 BASE = f"{PREFIX}.base"
 RECIPE = f"{PREFIX}.recipe"
@@ -42,6 +49,7 @@ class EnvironmentLabels:
     runtime_dir: str
     home: str
     python: str
+    gpus: tuple[str, ...] = ()
 
     def to_labels(self) -> dict[str, str]:
         return {
@@ -55,6 +63,7 @@ class EnvironmentLabels:
             RUNTIME_DIR: self.runtime_dir,
             HOME: self.home,
             PYTHON: self.python,
+            GPUS: ",".join(self.gpus),
         }
 
     @classmethod
@@ -76,6 +85,12 @@ class EnvironmentLabels:
                 runtime_dir=labels[RUNTIME_DIR],
                 home=labels[HOME],
                 python=labels[PYTHON],
+                gpus=gpus_of(labels),
             )
         except (KeyError, ValueError) as error:
             raise InvalidSpecError("The labels of the container are not ours.") from error
+
+
+def gpus_of(labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the UUIDs of a GPU lease; what nobody could have leased is left out."""
+    return tuple(uuid for uuid in labels.get(GPUS, "").split(",") if is_gpu_uuid(uuid))

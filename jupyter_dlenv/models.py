@@ -14,20 +14,20 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import InvalidNameError, InvalidSpecError
-from .untrusted import string_map, strings, typed
+from .gpu_request import GpuRequest
+from .spec_parts import Mount as Mount
+from .spec_parts import PortMapping as PortMapping
+from .spec_parts import Ulimit as Ulimit
+from .spec_parts import check_path
+from .spec_parts import parse_size as parse_size
+from .untrusted import flag, string_map, strings, typed
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 _ENV_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _USER = re.compile(r"caller\Z|root\Z|image\Z|[0-9]{1,10}:[0-9]{1,10}\Z")
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
-_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!\Z)|\Z)){4}\Z")
 _MIB = 1024**2
-
-#: Paths of a container that a mount must not hide: its own system.
-_SYSTEM_TARGETS = frozenset(
-    {"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin"}
-    | {"/sys", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin", "/var"}
-)
+#: With it a container would see GPUs that it was not given.
+_GPU_VARIABLE = "NVIDIA_VISIBLE_DEVICES"
 
 
 class Phase(str, Enum):
@@ -62,117 +62,6 @@ def validate_name(name: str) -> str:
     return name
 
 
-def parse_size(text: str | int) -> int:
-    """Return bytes for ``8g``, ``512m``, ``1.5 GiB`` or a number of bytes.
-
-    Raises:
-        InvalidSpecError: It is none of these.
-    """
-    if isinstance(text, int):
-        return text
-    match = _SIZE.match(text.strip())
-    if match is None:
-        raise InvalidSpecError(f"{text!r} is not a size such as 8g or 512m.")
-    power = " kmgt".index(match[2].lower() or " ")
-    return int(float(match[1]) * 1024**power)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
-    """A directory or file of the engine's host, seen inside the environment."""
-
-    source: str
-    target: str
-    read_only: bool = False
-
-    def __post_init__(self) -> None:
-        for path in (self.source, self.target):
-            _check_path(path)
-        if self.target in _SYSTEM_TARGETS:
-            raise InvalidSpecError(
-                f"Nothing can be mounted at {self.target}: it would hide the image's system.",
-                hint="Choose a target such as /data.",
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> Mount:
-        """Read ``SRC:DST[:ro|rw]``."""
-        parts = text.split(":")
-        if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] not in ("ro", "rw")):
-            raise InvalidSpecError(
-                f"{text!r} is not a mount.", hint="Write it as SRC:DST or SRC:DST:ro."
-            )
-        return cls(source=parts[0], target=parts[1], read_only=parts[2:] == ["ro"])
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.target}{':ro' if self.read_only else ''}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortMapping:
-    """A port of the environment published on the engine's host (``docker run -p``).
-
-    A ``host_port`` of 0 in a spec means any free port; an observed one is never 0.
-    """
-
-    container_port: int
-    host_port: int = 0
-    host_ip: str = "127.0.0.1"
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.container_port <= 65535:
-            raise InvalidSpecError(f"{self.container_port} is not a port (1 to 65535).")
-        if not 0 <= self.host_port <= 65535:
-            raise InvalidSpecError(f"{self.host_port} is not a host port (0 to 65535).")
-        if not _IPV4.match(self.host_ip):
-            raise InvalidSpecError(f"{self.host_ip!r} is not an IPv4 address to publish on.")
-
-    @classmethod
-    def parse(cls, text: str) -> PortMapping:
-        """Read ``[IP:]HOST:CONTAINER`` or ``CONTAINER``."""
-        parts = text.split(":")
-        numbers = parts[-2:]
-        if len(parts) > 3 or not all(p.isascii() and p.isdigit() for p in numbers):
-            raise InvalidSpecError(
-                f"{text!r} is not a port mapping.",
-                hint="Write it as HOST:CONTAINER, such as 8080:80, or IP:HOST:CONTAINER.",
-            )
-        return cls(
-            container_port=int(numbers[-1]),
-            host_port=int(numbers[0]) if len(numbers) == 2 else 0,
-            host_ip=parts[0] if len(parts) == 3 else "127.0.0.1",
-        )
-
-    def __str__(self) -> str:
-        return f"{self.host_ip}:{self.host_port}:{self.container_port}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ulimit:
-    """A resource limit of the environment's processes; -1 is unlimited."""
-
-    name: str
-    soft: int
-    hard: int
-
-    def __post_init__(self) -> None:
-        if not re.match(r"[a-z]+\Z", self.name):
-            raise InvalidSpecError(f"{self.name!r} is not a ulimit.")
-
-    @classmethod
-    def parse(cls, text: str) -> Ulimit:
-        """Read ``NAME=SOFT[:HARD]``."""
-        match = re.match(r"([a-z]+)=(-?\d+)(?::(-?\d+))?\Z", text)
-        if match is None:
-            raise InvalidSpecError(
-                f"{text!r} is not a ulimit.", hint="Write it as NAME=SOFT or NAME=SOFT:HARD."
-            )
-        return cls(name=match[1], soft=int(match[2]), hard=int(match[3] or match[2]))
-
-    def __str__(self) -> str:
-        return f"{self.name}={self.soft}:{self.hard}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSpec:
     """What a user wants.
@@ -180,7 +69,8 @@ class EnvironmentSpec:
     Attributes:
         name: Unique among the environments of one owner on one engine.
         image: An image reference, as for ``docker pull``.
-        gpus: How many GPUs; 0 hides all of them, whatever the image says.
+        gpus: How many GPUs, or which; none hides all of them, whatever the image says.
+        shared: Take GPUs that others use, too, if there are not enough idle ones.
         mounts: In addition to what the door mounts by default.
         env: Variables of every process in the environment.
         user: ``caller`` (files belong to whoever launches), ``root``, ``image``
@@ -193,7 +83,8 @@ class EnvironmentSpec:
 
     name: str
     image: str
-    gpus: int = 0
+    gpus: GpuRequest = field(default_factory=GpuRequest)
+    shared: bool = False
     mounts: tuple[Mount, ...] = ()
     ports: tuple[PortMapping, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -208,8 +99,6 @@ class EnvironmentSpec:
         validate_name(self.name)
         if not self.image or self.image.startswith("-") or re.search(r"[\s\0]", self.image):
             raise InvalidSpecError(f"{self.image!r} is not an image reference.")
-        if not 0 <= self.gpus <= 64:
-            raise InvalidSpecError(f"{self.gpus!r} is not a number of GPUs.")
         if self.shm_size < _MIB:
             raise InvalidSpecError("The shared memory needs at least 1 MiB.", hint="Try 8g.")
         if not _USER.match(self.user):
@@ -217,12 +106,17 @@ class EnvironmentSpec:
                 f"{self.user!r} is not a user.", hint="Use caller, root, image or UID:GID."
             )
         if self.workdir:
-            _check_path(self.workdir)
+            check_path(self.workdir)
         _check_distinct("mount target", [m.target for m in self.mounts])
         _check_distinct("host port", [(p.host_ip, p.host_port) for p in self.ports if p.host_port])
         for key, value in self.env.items():
             if not _ENV_KEY.match(key) or "\0" in value:
                 raise InvalidSpecError(f"{key!r} is not the name of a variable.")
+            if key == _GPU_VARIABLE:
+                raise InvalidSpecError(
+                    f"{key} is set by what GPUs the environment gets.",
+                    hint="Say which GPUs with --gpus; CUDA_VISIBLE_DEVICES can hide some of them.",
+                )
         for key, value in self.labels.items():
             if not re.match(r"[a-z0-9][a-z0-9._/-]*\Z", key) or "\0" in value:
                 raise InvalidSpecError(f"{key!r} is not the name of a label.")
@@ -237,7 +131,8 @@ class EnvironmentSpec:
         return {
             "name": self.name,
             "image": self.image,
-            "gpus": self.gpus,
+            "gpus": self.gpus.to_json(),
+            "shared": self.shared,
             "mounts": [str(m) for m in self.mounts],
             "ports": [str(p) for p in self.ports],
             "env": dict(self.env),
@@ -264,7 +159,8 @@ class EnvironmentSpec:
         return cls(
             name=typed(data, "name", str, ""),
             image=typed(data, "image", str, ""),
-            gpus=typed(data, "gpus", int, 0),
+            gpus=GpuRequest.parse(data.get("gpus", 0)),
+            shared=flag(data, "shared"),
             mounts=tuple(Mount.parse(m) for m in strings(data, "mounts")),
             ports=tuple(PortMapping.parse(p) for p in strings(data, "ports")),
             env=string_map(data, "env"),
@@ -285,6 +181,7 @@ class Environment:
         id: Chosen by us at launch, never reused; the engine's own id is not shown.
         status: What it does now.
         image_id: The image the container really runs (a derived one, where one was built).
+        gpu_uuids: The GPUs and MIG devices that it was given, in order of their indices.
         ports: The published ports, with the host ports that the engine chose.
         created: When it was launched, as ISO 8601 in UTC.
         started: When it last started, or empty.
@@ -300,6 +197,7 @@ class Environment:
     image_id: str
     owner: str
     engine: str
+    gpu_uuids: tuple[str, ...] = ()
     ports: tuple[PortMapping, ...] = ()
     created: str = ""
     started: str = ""
@@ -325,7 +223,8 @@ class Environment:
             "status": self.status.value,
             "image": self.spec.image,
             "image_id": self.image_id,
-            "gpus": self.spec.gpus,
+            "gpus": len(self.gpu_uuids),
+            "gpu_uuids": list(self.gpu_uuids),
             "kernel_name": self.kernel_name,
             "container_id": self.container_id,
             "owner": self.owner,
@@ -380,13 +279,6 @@ class Progress:
             ],
             "log": self.log,
         }
-
-
-def _check_path(path: str) -> None:
-    if not path.startswith("/") or "\0" in path or ":" in path:
-        raise InvalidSpecError(f"{path!r} is not an absolute path (without a colon).")
-    if ".." in path.split("/"):
-        raise InvalidSpecError(f"{path!r} must not contain '..'.")
 
 
 def _check_distinct(what: str, values: list[Any]) -> None:

@@ -7,18 +7,24 @@ from pathlib import Path
 
 from .engines.base import ContainerState
 from .errors import InvalidSpecError
+from .gpus.holders import HOLD
+from .gpus.line import TICKET, is_left_behind
+from .gpus.mutex import LOCK
 from .labels import LAUNCHER, ROLE, EnvironmentLabels
 from .launcher import is_alive
 from .models import Environment, Status
 from .plan import container_name, is_launching
 from .runtime_dirs import RuntimeDirs
 
+_SHORT_LIVED = frozenset({"probe", LOCK, HOLD})
 _log = logging.getLogger(__name__)
 
 
 def is_abandoned(state: ContainerState) -> bool:
     """Tell whether a container belongs to a launch whose process is gone."""
-    unfinished = is_launching(state.name) or state.labels.get(ROLE) == "probe"
+    if state.labels.get(ROLE) == TICKET:
+        return is_left_behind(state)
+    unfinished = is_launching(state.name) or state.labels.get(ROLE) in _SHORT_LIVED
     return unfinished and not is_alive(state.labels.get(LAUNCHER, ""), created=state.created)
 
 
@@ -55,6 +61,7 @@ def observe(
         image_id=state.image_id,
         owner=labels.owner,
         engine=engine,
+        gpu_uuids=labels.gpus,
         ports=state.ports,
         created=state.created,
         started=state.started,

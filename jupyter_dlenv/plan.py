@@ -19,6 +19,7 @@ RUNTIME_TARGET = "/run/dlenv"
 AGENT_TARGET = "/opt/dlenv/agent"
 HOME_TARGET = "/home/dlenv"
 _LAUNCHING = ".launching"
+_REPLACED = ".replaced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,16 @@ def container_name(owner: str, name: str, *, launching: bool = False) -> str:
 def is_launching(container: str) -> bool:
     """Tell from a container's name whether its launch has not yet succeeded."""
     return container.endswith(_LAUNCHING)
+
+
+def replaced_name(owner: str, name: str) -> str:
+    """Return the name of a container that is about to be replaced by another one."""
+    return f"{container_name(owner, name)}{_REPLACED}"
+
+
+def is_replaced(container: str) -> bool:
+    """Tell from a container's name whether another one takes its place."""
+    return container.endswith(_REPLACED)
 
 
 def home_volume(owner: str, name: str) -> str:
@@ -104,7 +115,7 @@ def image_container(
         ports=spec.ports,
         shm_size=spec.shm_size,
         ulimits=spec.ulimits,
-        gpus=spec.gpus,
+        gpus=labels.gpus,
         files=agent_files(),
     )
 
@@ -120,7 +131,7 @@ def process_container(spec: EnvironmentSpec, *, labels: EnvironmentLabels) -> Co
         labels=labels.to_labels(),
         env={**spec.env, "DLENV_ENVIRONMENT": spec.name, "DLENV_IMAGE": spec.image},
         ports=spec.ports,
-        gpus=spec.gpus,
+        gpus=labels.gpus,
     )
 
 

@@ -20,6 +20,7 @@ class Policy:
         allowed_users: Of ``caller``, ``root``, ``image``, and patterns over ``UID:GID``.
         allowed_bind_addresses: Patterns over the host addresses of published ports.
         allowed_host_ports: Lowest and highest host port that may be published.
+        allowed_gpus: Indices, UUIDs or beginnings of them; ``all``.
         max_gpus: GPUs of all environments of one owner together; -1 is no limit.
         max_environments: Environments of one owner; -1 is no limit.
     """
@@ -29,6 +30,7 @@ class Policy:
     allowed_users: tuple[str, ...] = ("*",)
     allowed_bind_addresses: tuple[str, ...] = ("*",)
     allowed_host_ports: tuple[int, int] = (1024, 65535)
+    allowed_gpus: tuple[str, ...] = ("all",)
     max_gpus: int = -1
     max_environments: int = -1
 
@@ -61,9 +63,15 @@ class Policy:
                 raise _refused("allowed_host_ports", f"Publishing on port {port.host_port}")
         if 0 <= self.max_environments <= len(existing):
             raise _refused("max_environments", f"A further environment beside {len(existing)}")
-        gpus = spec.gpus + sum(e.spec.gpus for e in existing)
-        if 0 <= self.max_gpus < gpus:
-            raise _refused("max_gpus", f"Holding {gpus} GPUs at once")
+        self.check_gpus(spec.gpus.fewest + sum(len(e.gpu_uuids) for e in existing))
+
+    def check_gpus(self, number: int) -> None:
+        """Raise ``NotAllowedError`` if one owner may not have so many GPUs.
+
+        Asked again when it is known how many ``all`` are.
+        """
+        if 0 <= self.max_gpus < number:
+            raise _refused("max_gpus", f"Holding {number} GPUs at once")
 
 
 def _match(rule: str, patterns: tuple[str, ...], what: str, value: str) -> None:

@@ -17,6 +17,14 @@ def typed(data: Mapping[str, Any], key: str, kind: Any, default: Any) -> Any:
     return value
 
 
+def flag(data: Mapping[str, Any], key: str) -> bool:
+    """Return true or false, by default false, or raise ``InvalidSpecError``."""
+    value = data.get(key, False)
+    if not isinstance(value, bool):
+        raise InvalidSpecError(f"{key} is true or false.")
+    return value
+
+
 def strings(data: Mapping[str, Any], key: str) -> list[str]:
     """Return a list of strings, or raise ``InvalidSpecError``."""
     value = data.get(key, ())

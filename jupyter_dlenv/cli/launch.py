@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import LaunchCancelledError
+from ..gpu_request import GpuRequest
 from ..models import Environment, EnvironmentSpec, Mount, PortMapping, Ulimit, parse_size
 from .arguments import mount, name_for, variables
 from .completion import complete_image
@@ -25,7 +26,14 @@ _DEFAULTS = EnvironmentSpec.__dataclass_fields__
 @click.command()
 @click.argument("image", required=False, shell_complete=complete_image)
 @click.option("--name", default="", help="By default one that is made from the image.")
-@click.option("--gpus", type=int, default=0, metavar="COUNT", help="How many GPUs.  [default: 0]")
+@click.option(
+    "--gpus",
+    type=GpuRequest.parse,
+    default="0",
+    metavar="COUNT|all|device=0,3|UUID",
+    help="How many GPUs, or which.  [default: 0]",
+)
+@click.option("--share", is_flag=True, help="Take GPUs that others use, if too few are idle.")
 @click.option(
     "--mount",
     "mounts",
@@ -78,7 +86,8 @@ def launch(
     invocation: Invocation,
     image: str | None,
     name: str,
-    gpus: int,
+    gpus: GpuRequest,
+    share: bool,
     mounts: tuple[Mount, ...],
     no_mount: bool,
     ports: tuple[PortMapping, ...],
@@ -113,6 +122,7 @@ def launch(
             name=chosen,
             image=image or f"dlenv/build:{chosen}",
             gpus=gpus,
+            shared=share,
             mounts=mounts,
             ports=ports,
             env=environment_variables,
@@ -148,6 +158,8 @@ def launch(
 def _ready(environment: Environment, seconds: float) -> str:
     name = environment.name
     lines = [f"Environment {name!r} is ready ({took(seconds)})."]
+    if environment.gpu_uuids:
+        lines.append(f"  gpus     {', '.join(environment.gpu_uuids)}")
     lines.append(f"  kernel   {environment.kernel_name}, in JupyterLab's list of kernels")
     lines += [f"  mounted  {clean(str(m))}" for m in environment.spec.mounts]
     lines += [

@@ -38,7 +38,7 @@ def list_(invocation: Invocation) -> None:
         _table(
             ("NAME", "STATUS", "IMAGE", "GPUS", "PORTS"),
             [
-                (e.name, _status(e), _short(e.spec.image), str(e.spec.gpus), _ports(e.ports))
+                (e.name, _status(e), _short(e.spec.image), str(len(e.gpu_uuids)), _ports(e.ports))
                 for e in found
             ],
         )
@@ -171,7 +171,7 @@ def _facts(environment: Environment) -> list[tuple[str, str]]:
         ("status", _status(environment)),
         ("image", spec.image),
         ("image id", environment.image_id),
-        ("gpus", str(spec.gpus)),
+        ("gpus", _gpus(environment)),
         ("user", spec.user),
         ("workdir", spec.workdir),
         ("home", environment.home),
@@ -186,6 +186,12 @@ def _facts(environment: Environment) -> list[tuple[str, str]]:
         ("created", environment.created),
     ]
     return [(key, value) for key, value in facts if value]
+
+
+def _gpus(environment: Environment) -> str:
+    spec, uuids = environment.spec, environment.gpu_uuids
+    wanted = f"{spec.gpus}{', shared' if spec.shared else ''}"
+    return f"{wanted} ({', '.join(uuids)})" if uuids else wanted
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

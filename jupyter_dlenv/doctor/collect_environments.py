@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..engines.base import ContainerState, Engine, ImageFacts, SupportsImages
 from ..errors import DlenvError, InvalidSpecError
+from ..gpus.sight import look_inside
 from ..labels import OWNER, ROLE, EnvironmentLabels
 from .facts import EnvironmentReport
 
@@ -15,13 +16,6 @@ _MOST = 16
 _LOOK_SECONDS = 8.0
 _LOG_LINES = 60
 _LONGEST_LOG = 32 * 1024
-_LONGEST_LOOK = 4096
-_MARK = "dlenv-doctor:"
-#: Device nodes of GPUs (of WSL, the one for all), and what NVIDIA's own program says.
-_LOOK = (
-    'for f in /dev/nvidia[0-9]* /dev/dxg; do [ -e "$f" ] && echo "$f"; done; '
-    f"echo {_MARK}; nvidia-smi -L 2>&1"
-)
 
 
 async def environment_reports(engine: Engine, owner: str) -> tuple[EnvironmentReport, ...]:
@@ -37,14 +31,15 @@ async def _report(
     engine: Engine, state: ContainerState, isolated: bool
 ) -> EnvironmentReport | None:
     try:
-        spec = EnvironmentLabels.from_labels(state.labels).spec
+        labels = EnvironmentLabels.from_labels(state.labels)
     except InvalidSpecError:
         return None
+    spec = labels.spec
     report = EnvironmentReport(
         name=spec.name,
         image=spec.image,
         running=state.state == "running",
-        gpus=_count(spec.gpus),
+        gpus=len(labels.gpus),
         # Plain processes share the memory of this machine.
         shm_size=spec.shm_size if isolated else 0,
         error=state.error,
@@ -55,11 +50,6 @@ async def _report(
         with suppress(DlenvError):
             report = _with_image(report, await engine.inspect_image(state.image_id))
     return await _with_look(engine, state.id, report) if report.running and isolated else report
-
-
-def _count(wanted: object) -> int:
-    """Return how many GPUs were wanted, 1 for a wish that only the machine can count."""
-    return wanted if isinstance(wanted, int) else int(str(wanted) not in ("", "0", "none"))
 
 
 def _with_image(report: EnvironmentReport, image: ImageFacts) -> EnvironmentReport:
@@ -95,24 +85,7 @@ async def _with_look(
     engine: Engine, container_id: str, report: EnvironmentReport
 ) -> EnvironmentReport:
     """Look from the inside, if the image has a shell."""
-    try:
-        text = await asyncio.wait_for(_look(engine, container_id), _LOOK_SECONDS)
-    except (DlenvError, asyncio.TimeoutError):
+    sight = await look_inside(engine, container_id)
+    if sight is None:
         return report
-    nodes, mark, smi = text.partition(_MARK)
-    if not mark:
-        return report
-    failed = "NVML" in smi or "NVIDIA-SMI" in smi
-    return replace(report, sees=tuple(nodes.split()), smi=smi.strip() if failed else "")
-
-
-async def _look(engine: Engine, container_id: str) -> str:
-    stream = await engine.open_stream(container_id, ("/bin/sh", "-c", _LOOK))
-    try:
-        await stream.close_stdin()
-        text = bytearray()
-        while (frame := await stream.read())[0] and len(text) < _LONGEST_LOOK:
-            text += frame[1]
-        return text.decode(errors="replace")
-    finally:
-        await stream.aclose()
+    return replace(report, sees=sight.nodes, smi=sight.failure)

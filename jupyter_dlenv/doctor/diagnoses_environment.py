@@ -24,8 +24,8 @@ G14 = Finding(
     title="An environment has lost its GPUs while it ran.",
     cause="`systemctl daemon-reload` (package upgrades do it) or an update of the container has "
     "dropped its right to the devices: systemd does not know of what NVIDIA's hook has set.",
-    fix="Launch it anew; so that it does not happen again, give GPUs through CDI, "
-    "or set Docker's cgroup driver to cgroupfs.",
+    fix="Re-create it: `jupyter dlenv recreate NAME`; so that it does not happen again, give "
+    "GPUs through CDI, or set Docker's cgroup driver to cgroupfs.",
 )
 G18 = Finding(
     id="G18",
@@ -87,6 +87,9 @@ def _gpus_lost(facts: Facts) -> Finding | None:
             return replace(
                 G14,
                 title=f"The environment {environment.name} has lost its GPUs while it ran.",
+                fix=f"Re-create it, its home and mounts stay: `jupyter dlenv recreate "
+                f"{environment.name}`; so that it does not happen again, give GPUs through CDI, "
+                "or set Docker's cgroup driver to cgroupfs.",
                 detail=environment.smi,
             )
     engine = facts.engine

@@ -99,7 +99,8 @@ class ContainerPlan:
         command: The image's entrypoint is called with it, if ``entrypoint`` is ``None``.
         entrypoint: Replaces the image's; the empty tuple removes it.
         user: As for ``docker run --user``; empty means the image's USER.
-        gpus: Count of GPUs; 0 hides all.
+        gpus: UUIDs of GPUs and MIG devices, or ``("all",)``; empty hides all.  Never a count:
+            to an engine, two GPUs are always the first two.
         files: Written before the first start, owned by root.
         network: Whether the container has one.
     """
@@ -118,7 +119,7 @@ class ContainerPlan:
     ports: tuple[PortMapping, ...] = ()
     shm_size: int = 0
     ulimits: tuple[Ulimit, ...] = ()
-    gpus: int = 0
+    gpus: tuple[str, ...] = ()
     files: tuple[FileToPut, ...] = ()
     network: bool = True
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
+from ..errors import DlenvError
+
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -28,3 +32,18 @@ async def to_its_end(work: Awaitable[T]) -> T:
             future.exception()
         raise cancellation
     return future.result()
+
+
+async def undisturbed(
+    step: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
+) -> None:
+    """Run a step of a clean-up to its end, however often the launch is cancelled meanwhile."""
+    task: Awaitable[T] = asyncio.ensure_future(step(*args, **kwargs))
+    while not task.done():  # type: ignore[attr-defined]
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            continue
+        except DlenvError as error:
+            # The error that led here matters more; the next list() tries again.
+            _log.warning("Clean-up failed: %s", error)

@@ -9,6 +9,7 @@ import math
 import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,7 @@ from .base import (
     Stream,
 )
 from .completion import to_its_end
+from .docker_claims import clock, gpu_claims
 from .docker_connection import DockerConnection
 from .docker_creation import Creation, named_volumes, remove_container, remove_volume
 from .docker_endpoint import DockerEndpoint
@@ -42,6 +44,7 @@ from .docker_http import Frames
 from .docker_images import DockerImages
 from .docker_stream import DockerStream
 from .docker_values import container_state, engine_facts
+from .gpu_claims import GpuClaim
 
 _OUTPUT_LIMIT = 1024 * 1024
 _JSON_LIMIT = 1024 * 1024
@@ -77,7 +80,7 @@ class DockerEngine:
                     client.info(),
                     api_version=str(client.api_version),
                     local=self._endpoint.on_this_machine,
-                    nvidia_hook=shutil.which("nvidia-container-runtime-hook") is not None,
+                    nvidia_hook=_nvidia_hook(),
                 )
 
             self._facts = await self._docker.call(work)
@@ -87,7 +90,8 @@ class DockerEngine:
         return self._facts is not None and self._facts.local
 
     async def create(self, plan: ContainerPlan) -> str:
-        creation = Creation(plan)
+        # Of another machine nobody can say; there, NVIDIA's runtime is what shows.
+        creation = Creation(plan, nvidia_hook=self._endpoint.on_this_machine and _nvidia_hook())
         complete = False
         try:
             container_id = await self._docker.call(creation.make, missing=ImageNotFoundError)
@@ -248,6 +252,12 @@ class DockerEngine:
     async def list_images(self) -> tuple[ImageFacts, ...]:
         return await self._images.list()
 
+    async def gpu_claims(self) -> tuple[GpuClaim, ...]:
+        return await self._docker.call(gpu_claims)
+
+    async def clock(self) -> datetime:
+        return await self._docker.call(clock)
+
     async def diagnostics(self) -> Mapping[str, Any]:
         return {
             "info": await self._ask_json("/info"),
@@ -320,3 +330,8 @@ class DockerEngine:
                         action=line["Action"], container_id=actor["ID"], labels=attributes
                     )
         raise EngineUnreachableError("The engine went away.")
+
+
+def _nvidia_hook() -> bool:
+    """Tell whether NVIDIA's hook is on this machine, and so, very likely, on dockerd's PATH."""
+    return shutil.which("nvidia-container-runtime-hook") is not None

@@ -13,6 +13,7 @@ from ..errors import EngineTimeoutError
 from .base import ContainerPlan
 from .docker_connection import DockerConnection
 from .docker_context import files_archive
+from .docker_gpus import NO_GPUS, GpuAnswer, GpuOffer
 from .docker_values import create_request
 
 _CONFLICT = 409
@@ -23,8 +24,9 @@ _LOOK_SECONDS = 0.1
 class Creation:
     """Makes what a plan says; ``undo`` removes whatever of it was made."""
 
-    def __init__(self, plan: ContainerPlan) -> None:
+    def __init__(self, plan: ContainerPlan, *, nvidia_hook: bool) -> None:
         self._plan = plan
+        self._nvidia_hook = nvidia_hook
         #: Whether the engine was asked to make anything.
         self.begun = False
         self._container_id = ""
@@ -35,11 +37,19 @@ class Creation:
         names = [volume.name for volume in self._plan.volumes]
         self._new_volumes = [name for name in names if not _volume_exists(client, name)]
         self.begun = True
-        made = client.create_container_from_config(create_request(self._plan), name=self._plan.name)
+        request = create_request(self._plan, self._gpus(client))
+        made = client.create_container_from_config(request, name=self._plan.name)
         self._container_id = str(made["Id"])
         if self._plan.files:
             client.put_archive(self._container_id, "/", files_archive(self._plan.files))
         return self._container_id
+
+    def _gpus(self, client: APIClient) -> GpuAnswer:
+        if not self._plan.gpus:
+            return NO_GPUS
+        # Asked now: which devices it knows changes with the driver and with MIG.
+        offer = GpuOffer.of(client.info(), nvidia_hook=self._nvidia_hook)
+        return offer.request(self._plan.gpus)
 
     def undo(self, client: APIClient) -> None:
         if self._container_id:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..models import PortMapping
 from .base import ContainerPlan, ContainerState, EngineFacts, ImageFacts
+from .docker_gpus import NO_GPUS, GpuAnswer, GpuOffer
 
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII
@@ -26,26 +27,31 @@ _STATES = {
 }
 
 
-def create_request(plan: ContainerPlan) -> dict[str, Any]:
-    """Return the body of ``POST /containers/create``."""
-    devices, gpu_env = gpu_request(plan.gpus)
+def create_request(plan: ContainerPlan, gpus: GpuAnswer = NO_GPUS) -> dict[str, Any]:
+    """Return the body of ``POST /containers/create``.
+
+    Args:
+        gpus: How this engine gives the plan's GPUs.
+    """
     host: dict[str, Any] = {
         # Reaps what the agent's kernels leave behind, and passes signals on to the agent.
         "Init": True,
         "Mounts": [*_bind_mounts(plan), *_volume_mounts(plan)],
         "PortBindings": _port_bindings(plan),
         "Ulimits": [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in plan.ulimits],
-        "DeviceRequests": devices,
+        "DeviceRequests": gpus.device_requests,
         # A crash must be seen, and a reboot must not take GPUs that nobody asked for.
         "RestartPolicy": {"Name": "no"},
     }
+    if gpus.runtime:
+        host["Runtime"] = gpus.runtime
     if plan.shm_size:
         host["ShmSize"] = plan.shm_size
     if not plan.network:
         host["NetworkMode"] = "none"
     body: dict[str, Any] = {
         "Image": plan.image,
-        "Env": [f"{key}={value}" for key, value in {**plan.env, **gpu_env}.items()],
+        "Env": [f"{key}={value}" for key, value in {**plan.env, **gpus.env}.items()],
         "Labels": dict(plan.labels),
         "ExposedPorts": {f"{p.container_port}/tcp": {} for p in plan.ports},
         "User": plan.user,
@@ -59,15 +65,6 @@ def create_request(plan: ContainerPlan) -> dict[str, Any]:
         # An empty list would leave the image's entrypoint; one empty string removes it.
         body["Entrypoint"] = list(plan.entrypoint) or [""]
     return body
-
-
-def gpu_request(count: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return the device requests and the variables for a number of GPUs."""
-    if count:
-        return [{"Driver": "", "Count": count, "Capabilities": [["gpu"]]}], {}
-    # NGC images say NVIDIA_VISIBLE_DEVICES=all, and a host whose default runtime is
-    # NVIDIA's obeys them unless somebody says otherwise.
-    return [], {"NVIDIA_VISIBLE_DEVICES": "void"}
 
 
 def container_state(info: Mapping[str, Any]) -> ContainerState:
@@ -140,7 +137,7 @@ def engine_facts(
         architecture=info.get("Architecture", ""),
         rootless="name=rootless" in (info.get("SecurityOptions") or ()),
         local=local,
-        gpu_runtime=_gpu_runtime(info, nvidia_hook=local and nvidia_hook),
+        gpu_runtime=GpuOffer.of(info, nvidia_hook=local and nvidia_hook).kind,
         data_root=info.get("DockerRootDir", ""),
         cpus=int(info.get("NCPU", 0)),
         memory=int(info.get("MemTotal", 0)),
@@ -200,12 +197,3 @@ def _ports(ports: Mapping[str, list[dict[str, str]] | None]) -> tuple[PortMappin
         for binding in bindings or ()
         if key.endswith("/tcp") and binding.get("HostPort") and ":" not in binding["HostIp"]
     )
-
-
-def _gpu_runtime(info: Mapping[str, Any], *, nvidia_hook: bool) -> str:
-    devices = info.get("DiscoveredDevices") or ()
-    if any(str(device.get("ID", "")).startswith("nvidia.com/gpu=") for device in devices):
-        return "cdi"
-    if nvidia_hook:
-        return "nvidia"
-    return "runtime" if "nvidia" in (info.get("Runtimes") or {}) else ""

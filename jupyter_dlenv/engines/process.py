@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,8 +26,16 @@ from ..errors import (
     EnvironmentNotRunningError,
 )
 from ..labels import PREFIX
-from .base import ContainerPlan, ContainerState, EngineEvent, EngineFacts, RunResult, Stream
+from .base import (
+    ContainerPlan,
+    ContainerState,
+    EngineEvent,
+    EngineFacts,
+    RunResult,
+    Stream,
+)
 from .completion import to_its_end
+from .gpu_claims import GpuClaim
 from .process_store import ProcessStore, Record
 from .process_stream import ProcessStream
 
@@ -174,6 +183,13 @@ class ProcessEngine:
             tty=tty,
         )
 
+    async def gpu_claims(self) -> tuple[GpuClaim, ...]:
+        states = await self.list({})
+        return tuple(GpuClaim(state=s) for s in states if s.state != "exited")
+
+    async def clock(self) -> datetime:
+        return datetime.now(timezone.utc)
+
     async def diagnostics(self) -> Mapping[str, Any]:
         return {}
 
@@ -238,7 +254,6 @@ class ProcessEngine:
 def _check_possible(plan: ContainerPlan) -> None:
     for wanted, what in (
         (plan.ports, "publish ports: its processes use those of this machine"),
-        (plan.gpus, "choose GPUs: its processes see those of this machine"),
         (plan.files, "put files into a container"),
     ):
         if wanted:
@@ -251,7 +266,8 @@ def _environment(plan: ContainerPlan) -> dict[str, str]:
         for key, value in os.environ.items()
         if key in _PASSED_ON or key.startswith("LC_") or key.lower().endswith("_proxy")
     }
-    return {**passed_on, "CUDA_VISIBLE_DEVICES": "", **plan.env}
+    # Nothing hides the other GPUs from a process but its own good will.
+    return {**passed_on, "CUDA_VISIBLE_DEVICES": ",".join(plan.gpus), **plan.env}
 
 
 async def _result(stream: ProcessStream) -> RunResult:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import InvalidSpecError, NoFreeGpuError
+from ..gpu_request import GpuRequest
 from .devices import Device, devices, named
 from .inventory import GpuState, Inventory
 from .links import best_connected
-from .request import GpuRequest
 
 #: Below both, and without a process, a GPU is idle.
 BUSY_PERCENT = 5
@@ -80,6 +80,21 @@ def choose(
             for d in everything
             if d not in taken
         ),
+    )
+
+
+def within_reach(
+    inventory: Inventory, request: GpuRequest, reasons: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the idle GPUs of which a request could take some, if there were more of them.
+
+    Raises:
+        InvalidSpecError: The request names GPUs that do not exist, or that cannot be together.
+    """
+    return tuple(
+        d.uuid
+        for d in _eligible(devices(inventory), request)
+        if not why_unusable(d, {}) and not why_taken(d, reasons)
     )
 
 

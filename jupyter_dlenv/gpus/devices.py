@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from .inventory import Gpu, GpuProcess, Inventory, MigDevice
 
@@ -59,3 +60,15 @@ def devices(inventory: Inventory) -> tuple[Device, ...]:
 def named(among: Iterable[Device], name: str) -> tuple[Device, ...]:
     """Return the devices that a name means: normally one, of a short UUID perhaps more."""
     return tuple(d for d in among if d.is_named(name))
+
+
+def as_if_free(inventory: Inventory, uuids: Collection[str]) -> Inventory:
+    """Return the inventory as it will be when nobody uses these devices any more."""
+    idle: dict[str, Any] = {"memory_used": 0, "processes": ()}
+
+    def freed(gpu: Gpu) -> Gpu:
+        migs = tuple(replace(m, **idle) if m.uuid in uuids else m for m in gpu.mig_devices)
+        gpu = replace(gpu, mig_devices=migs)
+        return replace(gpu, utilization=0, **idle) if gpu.uuid in uuids else gpu
+
+    return replace(inventory, gpus=tuple(map(freed, inventory.gpus))) if uuids else inventory

@@ -94,7 +94,7 @@ def display_name(environment: Environment) -> str:
     parts = [framework or repository]
     if version:
         parts.append(version[1])
-    gpus = environment.spec.gpus
+    gpus = len(environment.gpu_uuids)
     if gpus:
         parts.append(f"· {gpus}\N{NO-BREAK SPACE}GPU{'s' if gpus > 1 else ''}")
     return f"{' '.join(parts)} ({environment.name})"

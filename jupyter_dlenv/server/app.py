@@ -15,6 +15,7 @@ from ..environments import Environments
 from .events import EVENT_SCHEMAS, Announcer
 from .handlers import ROUTES, url_pattern
 from .jobs import Jobs
+from .waiting import take_over
 from .watcher import Watcher
 
 _STOP_TIMEOUT = 5.0
@@ -104,6 +105,8 @@ class DlenvApp(ExtensionApp):
         watcher = Watcher(self.environments, self._announcer)
         watching = asyncio.create_task(watcher.run(), name="dlenv watcher")
         self._at_stop.push_async_callback(_end, {watching})
+        waiting = asyncio.create_task(take_over(self.environments, self.jobs), name="dlenv line")
+        self._at_stop.push_async_callback(_end, {waiting})
 
     async def stop_extension(self) -> None:
         """Cancel what runs and let go of the engine; environments and their kernels run on."""

@@ -17,9 +17,12 @@ from ..doctor.collect import collect
 from ..doctor.diagnoses import diagnose
 from ..engines.base import Engine, ImageFacts
 from ..errors import DlenvError, InvalidSpecError
+from ..gpu_request import GpuRequest
 from ..models import EnvironmentSpec
+from ..untrusted import flag
 from . import openapi
 from .base import DlenvHandler, needs
+from .waiting import new_place
 
 API = "dlenv/api"
 _TAIL = 1000
@@ -38,9 +41,12 @@ class EnvironmentsHandler(DlenvHandler):
     async def post(self) -> None:
         body = self.read_json()
         build_dir = await self._build_dir(body.pop("build_dir", ""))
+        waits = flag(body, "wait_for_gpus")
+        body.pop("wait_for_gpus", None)
         # A longest possible request takes a while to check, and a path may be on a slow disk.
         spec = await asyncio.to_thread(self._spec, body)
-        job = self.dlenv.jobs.launch(spec, build_dir=build_dir)
+        line = new_place(spec, build_dir) if waits else None
+        job = self.dlenv.jobs.launch(spec, build_dir=build_dir, line=line)
         self.set_header("Location", url_path_join(self.base_url, API, "jobs", job.id))
         self.send_json(job.to_json(), HTTPStatus.ACCEPTED)
 
@@ -72,6 +78,23 @@ class EnvironmentHandler(DlenvHandler):
         await self.dlenv.environments().remove(name)
         self.set_status(HTTPStatus.NO_CONTENT)
         self.finish()
+
+
+class RecreateHandler(DlenvHandler):
+    """Giving an environment a new container, on other GPUs."""
+
+    @needs("execute")
+    async def post(self, name: str) -> None:
+        body = self.read_json() if self.request.body else {}
+        unknown = sorted(set(body) - {"gpus", "shared"})
+        if unknown:
+            raise InvalidSpecError(f"A re-creation has no field {unknown[0]!r}.")
+        environment = await self.dlenv.environments().recreate(
+            name,
+            gpus=GpuRequest.parse(body["gpus"]) if "gpus" in body else None,
+            shared=flag(body, "shared") if "shared" in body else None,
+        )
+        self.send_json(environment.to_json())
 
 
 class StartHandler(DlenvHandler):
@@ -229,6 +252,7 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/environments/{name}/start", StartHandler),
     ("/environments/{name}/stop", StopHandler),
     ("/environments/{name}/restart", RestartHandler),
+    ("/environments/{name}/recreate", RecreateHandler),
     ("/environments/{name}/logs", LogsHandler),
     ("/jobs", JobsHandler),
     ("/jobs/{id}", JobHandler),

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..environments import Environments
 from ..errors import DlenvError, JobNotFoundError, LaunchCancelledError, NameTakenError
+from ..gpus.line import PlaceInLine
 from ..models import Environment, EnvironmentSpec, Phase, Progress
 from .failures import InternalError
 
@@ -30,10 +31,13 @@ _STOP_TIMEOUT = 20.0
 class Job:
     """One launch: what is wanted, how far it is, and how it ended."""
 
-    def __init__(self, spec: EnvironmentSpec, *, build_dir: str) -> None:
+    def __init__(
+        self, spec: EnvironmentSpec, *, build_dir: str, line: PlaceInLine | None = None
+    ) -> None:
         self.id = secrets.token_hex(8)
         self.spec = spec
         self.build_dir = build_dir
+        self.line = line
         self.progress = Progress(phase=Phase.QUEUED)
         self.log = BuildLog()
         self.error: DlenvError | None = None
@@ -88,8 +92,18 @@ class Jobs:
         self._tasks: dict[str, asyncio.Task[Environment]] = {}
         self._ended: deque[tuple[float, str]] = deque()
 
-    def launch(self, spec: EnvironmentSpec, *, build_dir: str = "") -> Job:
+    def launch(
+        self,
+        spec: EnvironmentSpec,
+        *,
+        build_dir: str = "",
+        line: PlaceInLine | None = None,
+    ) -> Job:
         """Begin a launch.
+
+        Args:
+            build_dir: Build the image from the Dockerfile there.
+            line: Wait in line for GPUs; a server that comes back takes the place over.
 
         Raises:
             NameTakenError: A job launches an environment of that name now.
@@ -101,11 +115,14 @@ class Jobs:
                     hint="Wait for it or cancel it, or choose another name.",
                 )
         environments = self._environments()
-        job = Job(spec, build_dir=build_dir)
+        job = Job(spec, build_dir=build_dir, line=line)
         self._jobs[job.id] = job
         task = asyncio.create_task(
             environments.launch(
-                spec, report=lambda report: self._report(job, report), build_dir=build_dir
+                spec,
+                report=lambda report: self._report(job, report),
+                build_dir=build_dir,
+                line=line,
             ),
             name=f"launch of {spec.name}",
         )
@@ -149,9 +166,16 @@ class Jobs:
         return job
 
     async def aclose(self) -> None:
-        """Cancel what runs, and wait a bounded time until it has cleaned up."""
+        """Cancel what runs, and wait a bounded time until it has cleaned up.
+
+        Places in line for GPUs stay: the next server takes them over.
+        """
         tasks = tuple(self._tasks.values())
         for job_id in tuple(self._tasks):
+            line = self._jobs[job_id].line
+            # One that is being cancelled by its user does not come back.
+            if line is not None and not self._jobs[job_id].cancelling:
+                line.stays = True
             self.cancel(job_id)
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_STOP_TIMEOUT)

@@ -32,10 +32,9 @@ def test_it_runs_no_images(engine):
     "changes",
     [
         {"ports": (PortMapping(container_port=80),)},
-        {"gpus": 1},
         {"files": (FileToPut(path="/etc/file", content=b""),)},
     ],
-    ids=["ports", "gpus", "files"],
+    ids=["ports", "files"],
 )
 async def test_what_cannot_be_ignored_in_good_faith_is_refused(engine, plan, changes):
     with pytest.raises(CapabilityMissingError):

@@ -1,17 +1,21 @@
 """Reads the GPUs when it is told to: a process of its own, that has the fake library.
 
-Each line of stdin is a command: ``read`` prints an inventory as a line of JSON, ``advance N``
-lets N seconds pass, ``close`` closes the reader, ``shutdown`` is somebody else's mistake.
+Each line of stdin is a command: ``read`` prints an inventory as a line of JSON, ``inventory``
+the same for a program that has our classes, ``advance N`` lets N seconds pass,
+``close`` closes the reader, ``shutdown`` is somebody else's mistake.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from jupyter_dlenv.gpus.inventory import Inventory
 from jupyter_dlenv.gpus.nvml import NvmlReader
 from jupyter_dlenv.gpus.processes import look_up
 
@@ -40,6 +44,9 @@ class RemoteReader:
     def read(self) -> dict[str, Any]:
         return json.loads(self.tell("read"))
 
+    def inventory(self) -> Inventory:
+        return pickle.loads(base64.b64decode(self.tell("inventory")))
+
     def tell(self, command: str) -> str:
         """Send a command and return the line that it prints."""
         assert self._process.stdin
@@ -62,6 +69,9 @@ def main() -> None:
         command, _, argument = line.strip().partition(" ")
         if command == "read":
             print(json.dumps(reader.read().to_json()), flush=True)
+            continue
+        if command == "inventory":
+            print(base64.b64encode(pickle.dumps(reader.read())).decode(), flush=True)
             continue
         if command == "advance":
             clock.seconds += float(argument)

@@ -106,6 +106,17 @@ def settings(profile: Profile) -> dict[str, Any]:
     return settings
 
 
+#: Prints the GPUs whose device nodes are there, or what the file says that is named by a variable.
+SMI_VARIABLE = "DLENV_TEST_SMI"
+_SMI = f"""#!/bin/sh
+[ -z "${SMI_VARIABLE}" ] || exec cat "${SMI_VARIABLE}"
+for n in 0 1 2 3 4 5 6 7; do
+    [ ! -e "/dev/nvidia$n" ] ||
+        printf 'GPU %d: Pretended (UUID: GPU-%08x-0000-4000-8000-000000000000)\\n' "$n" "$n"
+done
+"""
+
+
 def pretend_gpus(profile: Profile) -> None:
     """Let the engine believe that the NVIDIA toolkit is installed, where there is no GPU."""
     if Path("/dev/nvidiactl").exists():
@@ -118,6 +129,32 @@ def pretend_gpus(profile: Profile) -> None:
     ]
     spec = {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": devices}
     _replace(profile.directory / "cdi/pretended.json", json.dumps(spec))
+    _replace(profile.directory / "hook/nvidia-smi", _SMI)
+    _replace(profile.directory / "cdi/eight.json", json.dumps(_eight(profile)))
+
+
+def _eight(profile: Profile) -> dict[str, Any]:
+    """Return the specification of the eight GPUs that nvml.py pretends by default."""
+    devices = [
+        {
+            "name": f"GPU-{number:08x}-0000-4000-8000-000000000000",
+            "containerEdits": {
+                "deviceNodes": [{"path": f"/dev/nvidia{number}", "hostPath": "/dev/null"}]
+            },
+        }
+        for number in range(8)
+    ]
+    smi = {
+        "hostPath": str(profile.directory / "hook/nvidia-smi"),
+        "containerPath": "/usr/bin/nvidia-smi",
+        "options": ["ro", "nosuid", "nodev", "bind"],
+    }
+    return {
+        "cdiVersion": "0.6.0",
+        "kind": "nvidia.com/gpu",
+        "containerEdits": {"mounts": [smi]},
+        "devices": devices,
+    }
 
 
 def _replace(path: Path, text: str) -> None:

@@ -91,7 +91,7 @@ async def test_a_cancelled_launch_leaves_nothing(api, image):
         ('{"name": "a"}', "invalid-spec"),
         ('{"name": "A B", "image": "python"}', "invalid-name"),
         ('{"name": "a", "image": "python", "privileged": true}', "invalid-spec"),
-        ('{"name": "a", "image": "python", "gpus": "2"}', "invalid-spec"),
+        ('{"name": "a", "image": "python", "gpus": "two"}', "invalid-spec"),
         ('{"name": "a", "image": "python", "build_dir": 1}', "invalid-spec"),
         ('{"name": "a", "image": "python", "build_dir": "no-such-directory"}', "invalid-spec"),
         ('{"name": "a", "image": "python", "mounts": ["../x:/data"]}', "invalid-spec"),

@@ -64,7 +64,7 @@ def test_bash_completes_commands(on_path, script, program):
 def test_bash_completes_options(on_path, script):
     found = press_tab_in_bash(script("bash"), "jupyter", "dlenv", "launch", "--sh")
 
-    assert found == ["--shm-size"]
+    assert found == ["--share", "--shm-size"]
 
 
 def test_bash_goes_on_to_complete_the_rest_of_jupyter(on_path, script):

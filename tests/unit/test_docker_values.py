@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_dlenv.engines.base import ContainerPlan, Volume
+from jupyter_dlenv.engines.docker_gpus import GpuAnswer
 from jupyter_dlenv.engines.docker_values import (
     container_state,
     create_request,
@@ -48,14 +49,15 @@ def test_everything_of_a_plan_is_asked_for():
         ),
         shm_size=1024**3,
         ulimits=(Ulimit(name="memlock", soft=-1, hard=-1),),
-        gpus=2,
+        gpus=("GPU-1",),
         network=False,
     )
-    assert create_request(plan) == {
+    gpus = GpuAnswer(device_requests=[{"Driver": "cdi"}], env={"SEEN": "1"}, runtime="other")
+    assert create_request(plan, gpus) == {
         "Image": "sha256:1",
         "Cmd": ["python3", "/opt/agent"],
         "Entrypoint": ["/entry"],
-        "Env": ["COLOUR=red"],
+        "Env": ["COLOUR=red", "SEEN=1"],
         "Labels": {"key": "value"},
         "ExposedPorts": {"22/tcp": {}, "8888/tcp": {}},
         "User": "1000:1000",
@@ -81,8 +83,9 @@ def test_everything_of_a_plan_is_asked_for():
                 "8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}],
             },
             "Ulimits": [{"Name": "memlock", "Soft": -1, "Hard": -1}],
-            "DeviceRequests": [{"Driver": "", "Count": 2, "Capabilities": [["gpu"]]}],
+            "DeviceRequests": [{"Driver": "cdi"}],
             "RestartPolicy": {"Name": "no"},
+            "Runtime": "other",
             "ShmSize": 1024**3,
             "NetworkMode": "none",
         },

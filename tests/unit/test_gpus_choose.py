@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from jupyter_dlenv.errors import InvalidSpecError, NoFreeGpuError
+from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.gpus.choose import choose
 from jupyter_dlenv.gpus.inventory import (
     DriverState,
@@ -18,7 +19,6 @@ from jupyter_dlenv.gpus.inventory import (
     Link,
     MigDevice,
 )
-from jupyter_dlenv.gpus.request import GpuRequest
 
 MIB = 1024**2
 PAIRS = {(a, a + 1): Link.NVLINK for a in (0, 2, 4, 6)}

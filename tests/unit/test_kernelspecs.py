@@ -15,12 +15,13 @@ from jupyter_dlenv.models import Environment, EnvironmentSpec, Status
 def environment(name="a", image="nvcr.io/nvidia/pytorch:25.10-py3", gpus=2):
     return Environment(
         id="1",
-        spec=EnvironmentSpec(name=name, image=image, gpus=gpus),
+        spec=EnvironmentSpec(name=name, image=image),
         status=Status.RUNNING,
         container_id="c",
         image_id="sha256:0",
         owner="me",
         engine="docker",
+        gpu_uuids=tuple(f"GPU-{index}" for index in range(gpus)),
     )
 
 

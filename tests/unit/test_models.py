@@ -7,6 +7,7 @@ import json
 import pytest
 
 from jupyter_dlenv.errors import InvalidNameError, InvalidSpecError
+from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.models import EnvironmentSpec, Mount, PortMapping, Ulimit, parse_size
 
 
@@ -84,8 +85,7 @@ def test_a_mount_and_a_ulimit_are_written_as_they_are_read():
         {"image": ""},
         {"image": "-rm"},
         {"image": "a b"},
-        {"gpus": -1},
-        {"gpus": 65},
+        {"env": {"NVIDIA_VISIBLE_DEVICES": "all"}},
         {"user": "alice"},
         {"user": "0"},
         {"workdir": "work"},
@@ -105,7 +105,8 @@ def test_a_spec_that_no_engine_should_see_is_refused(changes):
 
 def test_a_spec_survives_the_way_through_json():
     original = spec(
-        gpus=2,
+        gpus=GpuRequest.parse("device=0,2:1"),
+        shared=True,
         mounts=(Mount.parse("/data:/data:ro"),),
         ports=(PortMapping.parse("8080:80"),),
         env={"A": "1"},
@@ -128,8 +129,10 @@ def test_a_spec_survives_the_way_through_json():
         [],
         {"name": "a"},
         {"name": "a", "image": "b", "privileged": True},
-        {"name": "a", "image": "b", "gpus": "2"},
+        {"name": "a", "image": "b", "gpus": "two"},
         {"name": "a", "image": "b", "gpus": True},
+        {"name": "a", "image": "b", "gpus": -1},
+        {"name": "a", "image": "b", "shared": 1},
         {"name": "a", "image": "b", "mounts": "/a:/b"},
         {"name": "a", "image": "b", "env": {"A": 1}},
         {"name": 1, "image": "b"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_dlenv.errors import NotAllowedError
+from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.models import Environment, EnvironmentSpec, Mount, PortMapping, Status
 from jupyter_dlenv.policy import Policy
 
@@ -13,7 +14,7 @@ def spec(**changes):
     return EnvironmentSpec(**{"name": "a", "image": "nvidia/pytorch:25.10-py3", **changes})
 
 
-def existing(**changes):
+def existing(gpus=0, **changes):
     return Environment(
         id="0",
         spec=spec(name="b", **changes),
@@ -22,11 +23,14 @@ def existing(**changes):
         image_id="i",
         owner="alice",
         engine="docker",
+        gpu_uuids=tuple(f"GPU-{index}" for index in range(gpus)),
     )
 
 
 def test_the_default_policy_allows_what_docker_allows():
-    wanted = spec(gpus=8, user="root", ports=(PortMapping.parse("0.0.0.0:8080:80"),))
+    wanted = spec(
+        gpus=GpuRequest(count=8), user="root", ports=(PortMapping.parse("0.0.0.0:8080:80"),)
+    )
 
     assert Policy().check(wanted, [existing()]) is None
 
@@ -49,7 +53,9 @@ def test_the_default_policy_allows_what_docker_allows():
         ),
         ("allowed_host_ports", Policy(), spec(ports=(PortMapping.parse("22:22"),))),
         ("max_environments", Policy(max_environments=1), spec()),
-        ("max_gpus", Policy(max_gpus=3), spec(gpus=2)),
+        ("max_gpus", Policy(max_gpus=3), spec(gpus=GpuRequest(count=2))),
+        ("max_gpus", Policy(max_gpus=3), spec(gpus=GpuRequest(devices=("0", "1")))),
+        ("max_gpus", Policy(max_gpus=2), spec(gpus=GpuRequest(all=True))),
     ],
 )
 def test_a_rule_refuses_and_names_itself(rule, policy, wanted):

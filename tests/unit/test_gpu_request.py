@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_dlenv.errors import InvalidSpecError
-from jupyter_dlenv.gpus.request import GpuRequest
+from jupyter_dlenv.gpu_request import GpuRequest
 
 
 @pytest.mark.parametrize(

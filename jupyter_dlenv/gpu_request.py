@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..errors import InvalidSpecError
+from .errors import InvalidSpecError
 
 _INDEX = re.compile(r"[0-9]{1,3}(?::[0-9]{1,2})?\Z")
 _UUID = re.compile(r"(?:GPU|MIG)-[0-9A-Fa-f][0-9A-Fa-f-]{0,35}\Z")
@@ -65,7 +65,33 @@ class GpuRequest:
     def wants_none(self) -> bool:
         return not (self.count or self.all or self.devices)
 
+    @property
+    def fewest(self) -> int:
+        """Return the number of GPUs that are wanted at least; ``all`` may be any number."""
+        return self.count or len(self.devices) or int(self.all)
+
+    @property
+    def words(self) -> str:
+        """Return what it wants as a part of a sentence, such as ``2 GPUs``."""
+        if self.devices:
+            return f"GPU{'s' if len(self.devices) > 1 else ''} {', '.join(self.devices)}"
+        return "all GPUs" if self.all else f"{self.count} GPU{'s' if self.count != 1 else ''}"
+
+    @property
+    def anywhere(self) -> GpuRequest:
+        """Return a request for as many, whichever are free."""
+        return GpuRequest(count=len(self.devices)) if self.devices else self
+
+    def to_json(self) -> int | str:
+        """Return what ``parse`` reads: a count as a number."""
+        return str(self) if self.all or self.devices else self.count
+
     def __str__(self) -> str:
         if self.devices:
             return _PREFIX + ",".join(self.devices)
         return "all" if self.all else str(self.count)
+
+
+def is_gpu_uuid(text: str) -> bool:
+    """Tell whether a text has the form of a GPU's or MIG device's UUID."""
+    return _UUID.match(text) is not None

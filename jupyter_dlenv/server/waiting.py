@@ -1,0 +1,52 @@
+"""Launches that wait for GPUs across restarts of the server: what is kept of them on the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+
+from ..environments import Environments
+from ..errors import DlenvError, InvalidSpecError
+from ..gpus.line import PlaceInLine, places_left
+from ..models import EnvironmentSpec
+from ..untrusted import typed
+from .jobs import Jobs
+
+_log = logging.getLogger(__name__)
+_RETRY_SECONDS = 30.0
+
+
+def new_place(spec: EnvironmentSpec, build_dir: str) -> PlaceInLine:
+    """Return a place in line which a later server can take over."""
+    return PlaceInLine(keep=json.dumps({"spec": spec.to_json(), "build_dir": build_dir}))
+
+
+async def take_over(environments: Callable[[], Environments], jobs: Jobs) -> None:
+    """Go on waiting where servers of this owner have left off that are gone."""
+    while True:
+        try:
+            asked = environments()
+            places = await places_left(asked.engine, owner=asked.owner)
+        except DlenvError as error:
+            _log.debug("Nobody can be found who waits for GPUs: %s", error)
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            break
+    for place in places:
+        try:
+            spec, build_dir = _read(place.keep)
+            jobs.launch(spec, build_dir=build_dir, line=place)
+        except DlenvError as error:
+            _log.warning("A launch that waited for GPUs cannot go on: %s", error)
+
+
+def _read(keep: str) -> tuple[EnvironmentSpec, str]:
+    try:
+        value = json.loads(keep)
+    except ValueError as error:
+        raise InvalidSpecError("What was kept of it is not JSON.") from error
+    if not isinstance(value, Mapping):
+        raise InvalidSpecError("What was kept of it is no object.")
+    return EnvironmentSpec.from_json(value.get("spec")), typed(value, "build_dir", str, "")
