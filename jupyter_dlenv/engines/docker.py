@@ -248,6 +248,9 @@ class DockerEngine:
     async def list_images(self) -> tuple[ImageFacts, ...]:
         return await self._images.list()
 
+    async def image_layers(self) -> tuple[tuple[str, ...], ...]:
+        return await self._images.layers()
+
     async def diagnostics(self) -> Mapping[str, Any]:
         return {
             "info": await self._ask_json("/info"),
