@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,6 @@ from .engines.base import (
     Engine,
     EngineEvent,
     EngineFacts,
-    ImageFacts,
     Stream,
     SupportsImages,
     SupportsSocketMounts,
@@ -36,6 +36,9 @@ from .errors import (
     MountMissingError,
     NameTakenError,
 )
+from .host import read_host
+from .images.catalogue import Catalogue
+from .images.library import ImageLibrary
 from .images.prepare import PreparedImage
 from .kernels.kernelspecs import KernelSpecs
 from .kernels.link import AgentLink
@@ -80,9 +83,11 @@ class Environments:
         policy: Policy,
         data_dir: Path,
         runtime_dir: Path,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.engine = engine
         self.owner = owner
+        self.library = ImageLibrary(engine, policy=policy, read_host=read_host, catalogue=catalogue)
         self.kernelspecs = KernelSpecs(data_dir / "kernels")
         self._caller = caller
         self._policy = policy
@@ -106,10 +111,13 @@ class Environments:
             build_dir: Build the image from the Dockerfile there; ``spec.image`` names it.
         """
         report(Progress(phase=Phase.QUEUED))
+        if not build_dir:
+            spec = replace(spec, image=await self.library.resolve(spec.image))
         facts = await self._check(spec, building=bool(build_dir))
         prepared = await obtain(
             self.engine,
             spec,
+            library=self.library,
             build_dir=build_dir,
             owner=self.owner,
             cache_dir=self._cache_dir,
@@ -275,14 +283,9 @@ class Environments:
             if event.labels.get(OWNER) == self.owner:
                 yield event
 
-    async def images(self) -> tuple[ImageFacts, ...]:
-        """Return the images that the engine has, newest first."""
-        if not isinstance(self.engine, SupportsImages):
-            return ()
-        return await self.engine.list_images()
-
     async def aclose(self) -> None:
         """Let go of the engine; environments run on."""
+        await self.library.aclose()
         await self.engine.aclose()
 
     async def _check(self, spec: EnvironmentSpec, *, building: bool) -> EngineFacts:
