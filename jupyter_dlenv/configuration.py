@@ -17,6 +17,7 @@ from traitlets.config.loader import ConfigFileNotFound, JSONFileConfigLoader, Py
 
 from .engines import open_engine
 from .environments import Environments
+from .images.catalogue import Catalogue
 from .models import EnvironmentSpec, Mount
 from .plan import Caller
 from .policy import Policy
@@ -51,6 +52,9 @@ class Configuration(Configurable):
     runtime_dir = Unicode(
         help="Where the sockets of running environments are, at most 81 bytes long; "
         "by default `dlenv` in Jupyter's runtime directory."
+    ).tag(config=True)
+    catalogue_registry = Unicode(
+        help="Registry that the recommended images come from: the host of a mirror of nvcr.io."
     ).tag(config=True)
     allowed_images = List(
         Unicode(),
@@ -165,6 +169,7 @@ class Configuration(Configurable):
             policy=self.policy,
             data_dir=data_dir,
             runtime_dir=Path(self.runtime_dir),
+            catalogue=Catalogue.load(registry=self.catalogue_registry),
         )
 
     def with_default_mount(self, spec: EnvironmentSpec, directory: str) -> EnvironmentSpec:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from .engines.base import (
@@ -15,7 +16,6 @@ from .engines.base import (
     Engine,
     EngineEvent,
     EngineFacts,
-    ImageFacts,
     Stream,
     SupportsImages,
     SupportsSocketMounts,
@@ -40,6 +40,9 @@ from .gpus.nvml import NvmlReader
 from .gpus.poller import Reader
 from .gpus.sight import look_inside, trouble
 from .gpus.source import GpuSource
+from .host import read_host
+from .images.catalogue import Catalogue
+from .images.library import ImageLibrary
 from .kernels.kernelspecs import KernelSpecs
 from .labels import ID, OWNER, ROLE
 from .making import Making, agent_answers, wish_of
@@ -77,11 +80,18 @@ class Environments:
         data_dir: Path,
         runtime_dir: Path,
         gpu_reader: Callable[[], Reader] = NvmlReader,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.engine = engine
         self.owner = owner
         #: The GPUs of the engine's machine; the driver is opened by the first who looks.
         self.gpus = GpuSource(engine, allowed=policy.allowed_gpus, reader=gpu_reader)
+        self.library = ImageLibrary(
+            engine,
+            policy=policy,
+            read_host=partial(read_host, self.gpus),
+            catalogue=catalogue,
+        )
         self.kernelspecs = KernelSpecs(data_dir / "kernels")
         self._caller = caller
         self._policy = policy
@@ -122,10 +132,13 @@ class Environments:
             line: Wait in line for GPUs, for as long as it takes.
         """
         report(Progress(phase=Phase.QUEUED))
+        if not build_dir:
+            spec = replace(spec, image=await self.library.resolve(spec.image))
         facts = await self._check(spec, building=bool(build_dir))
         prepared = await obtain(
             self.engine,
             spec,
+            library=self.library,
             build_dir=build_dir,
             owner=self.owner,
             cache_dir=self._cache_dir,
@@ -344,14 +357,9 @@ class Environments:
             if event.labels.get(OWNER) == self.owner:
                 yield event
 
-    async def images(self) -> tuple[ImageFacts, ...]:
-        """Return the images that the engine has, newest first."""
-        if not isinstance(self.engine, SupportsImages):
-            return ()
-        return await self.engine.list_images()
-
     async def aclose(self) -> None:
         """Let go of the engine and the driver; environments run on."""
+        await self.library.aclose()
         await self.gpus.aclose()
         await self.engine.aclose()
 

@@ -14,6 +14,7 @@ engine itself said is kept in ``detail``, word for word.
     ├── EnvironmentNotFoundError    environment-not-found
     ├── EnvironmentNotRunningError  environment-not-running
     ├── LaunchCancelledError        launch-cancelled
+    ├── PullCancelledError          pull-cancelled
     ├── JobNotFoundError            job-not-found
     ├── NoFreeGpuError              no-free-gpu
     │   └── GpusTakenError          gpus-taken
@@ -38,6 +39,7 @@ engine itself said is kept in ``detail``, word for word.
     │   ├── RegistryRefusedError    registry-refused
     │   ├── RegistryUnreachableError registry-unreachable
     │   ├── ImageUnsupportedError   image-unsupported
+    │   ├── ImageUnsuitableError    image-unsuitable
     │   └── BuildFailedError        build-failed
     └── AgentError                  agent-error
         ├── AgentUnreachableError   agent-unreachable
@@ -120,6 +122,13 @@ class LaunchCancelledError(DlenvError):
 
     code = "launch-cancelled"
     default_hint = "Everything that the launch had made was removed."
+
+
+class PullCancelledError(DlenvError):
+    """The user cancelled the pull of an image."""
+
+    code = "pull-cancelled"
+    default_hint = "Layers that were complete stay on the engine, and need not be fetched again."
 
 
 class JobNotFoundError(DlenvError):
@@ -286,6 +295,15 @@ class ImageUnsupportedError(ImageError):
     code = "image-unsupported"
     default_hint = (
         "Build an image with Python 3.8 or newer in it: `jupyter dlenv launch --build DIR`."
+    )
+
+
+class ImageUnsuitableError(ImageError):
+    """The image will not work on this machine, or does not fit on its disk."""
+
+    code = "image-unsuitable"
+    default_hint = (
+        "Choose another tag (`jupyter dlenv images --tags IMAGE`), or pull it with --yes."
     )
 
 

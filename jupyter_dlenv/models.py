@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
@@ -258,6 +258,9 @@ class Progress:
         message: One line for people: what happens now.
         current: Bytes (or steps of a build) that are done; 0 with ``total`` 0 if unknown.
         log: New output of a build since the report before, if any.
+        speed: Bytes per second, over the last seconds.
+        seconds_left: ``None`` if it cannot be told yet.
+        warnings: What speaks against the image, known before it is fetched.
     """
 
     phase: Phase
@@ -266,18 +269,17 @@ class Progress:
     total: int = 0
     layers: tuple[LayerProgress, ...] = ()
     log: str = ""
+    speed: float = 0.0
+    seconds_left: float | None = None
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
+            **asdict(self),
             "phase": self.phase.value,
-            "message": self.message,
-            "current": self.current,
-            "total": self.total,
-            "layers": [
-                {"id": x.id, "state": x.state, "current": x.current, "total": x.total}
-                for x in self.layers
-            ],
-            "log": self.log,
+            "layers": [asdict(layer) for layer in self.layers],
+            "speed": round(self.speed),
+            "warnings": list(self.warnings),
         }
 
 

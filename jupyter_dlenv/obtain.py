@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .engines.base import Engine, ImageFacts, SupportsImages, TransferProgress
 from .errors import ImageNotFoundError
+from .images.library import ImageLibrary
 from .images.prepare import ImageEngine, PreparedImage, build_directory, prepare_image
 from .labels import LAUNCHER, OWNER
 from .launcher import own_identity
@@ -20,6 +21,7 @@ async def obtain(
     engine: Engine,
     spec: EnvironmentSpec,
     *,
+    library: ImageLibrary,
     build_dir: str,
     owner: str,
     cache_dir: Path,
@@ -34,33 +36,42 @@ async def obtain(
     if not isinstance(engine, SupportsImages):
         report(Progress(phase=Phase.PREPARING))
         return None
-    image = await _image(engine, spec, build_dir, owner, report)
+    image = await _image(engine, library, spec, build_dir, owner, report)
     report(Progress(phase=Phase.PREPARING, message="Looking into the image"))
     return await prepare_image(
         engine,
         image,
         labels={OWNER: owner, LAUNCHER: own_identity()},
         cache_dir=cache_dir,
-        report=_forwarder(Phase.PREPARING, report),
+        report=forwarder(Phase.PREPARING, report),
     )
 
 
 async def _image(
-    engine: ImageEngine, spec: EnvironmentSpec, build_dir: str, owner: str, report: ReportProgress
+    engine: ImageEngine,
+    library: ImageLibrary,
+    spec: EnvironmentSpec,
+    build_dir: str,
+    owner: str,
+    report: ReportProgress,
 ) -> ImageFacts:
-    forward = _forwarder(Phase.PULLING, report)
     if build_dir:
-        labels = {OWNER: owner}
         return await build_directory(
-            engine, build_dir, name=spec.name, labels=labels, report=forward
+            engine,
+            build_dir,
+            name=spec.name,
+            labels={OWNER: owner},
+            report=forwarder(Phase.PULLING, report),
         )
     try:
         return await engine.inspect_image(spec.image)
     except ImageNotFoundError:
-        return await engine.pull(spec.image, forward)
+        return await library.fetch(spec.image, forwarder(Phase.PULLING, report))
 
 
-def _forwarder(phase: Phase, report: ReportProgress) -> Callable[[TransferProgress], None]:
+def forwarder(phase: Phase, report: ReportProgress) -> Callable[[TransferProgress], None]:
+    """Return what turns reports of an engine into those of a phase."""
+
     def forward(progress: TransferProgress) -> None:
         report(
             Progress(
@@ -70,6 +81,9 @@ def _forwarder(phase: Phase, report: ReportProgress) -> Callable[[TransferProgre
                 total=progress.total,
                 layers=progress.layers,
                 log=progress.log,
+                speed=progress.speed,
+                seconds_left=progress.seconds_left,
+                warnings=progress.warnings,
             )
         )
 

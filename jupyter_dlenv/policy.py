@@ -47,7 +47,7 @@ class Policy:
         # Whoever builds an image gives it any name, so only the rule "all" can allow it.
         if building and "*" not in self.allowed_images:
             raise _refused("allowed_images", "Building an image")
-        _match("allowed_images", self.allowed_images, "The image", spec.image)
+        self.check_image(spec.image)
         _match("allowed_users", self.allowed_users, "The user", spec.user)
         for mount in spec.mounts:
             _match("allowed_mounts", self.allowed_mounts, "Mounting", mount.source)
@@ -72,6 +72,14 @@ class Policy:
         """
         if 0 <= self.max_gpus < number:
             raise _refused("max_gpus", f"Holding {number} GPUs at once")
+
+    def check_image(self, image: str) -> None:
+        """Raise ``NotAllowedError`` unless an image may be fetched and launched."""
+        _match("allowed_images", self.allowed_images, "The image", image)
+
+    def allows_image(self, image: str) -> bool:
+        """Tell whether an image may be fetched and launched."""
+        return any(fnmatchcase(image, pattern) for pattern in self.allowed_images)
 
 
 def _match(rule: str, patterns: tuple[str, ...], what: str, value: str) -> None:

@@ -8,12 +8,13 @@ from .._version import __version__
 from .completion import completion
 from .doctor import doctor
 from .gpus import gpus
+from .images import images, pull
 from .inside import exec_, shell
 from .invocation import Invocation, common_options, pass_invocation
 from .kernelspec import kernelspec
 from .launch import launch
 from .lifecycle import remove, restart, start, stop
-from .look import images, list_, logs, show
+from .look import list_, logs, show
 from .outcome import print_json
 
 _EPILOG = """\b
@@ -63,6 +64,6 @@ def version(invocation: Invocation) -> None:
 
 for _command in (
     *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
-    *(images, gpus, doctor, kernelspec, completion, version),
+    *(images, pull, gpus, doctor, kernelspec, completion, version),
 ):
     dlenv.add_command(_command)

@@ -123,12 +123,23 @@ def complete_name(context: click.Context, _: click.Parameter, incomplete: str) -
 
 
 def complete_image(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Return the tags on the engine that begin so."""
+    """Return the images on the engine, and the names of recommended ones, that begin so."""
 
     async def tags(environments: Environments) -> list[str]:
-        return [tag for image in await environments.images() for tag in image.tags]
+        listing = await environments.library.listing()
+        names = [offer.entry.name for offer in listing.offers]
+        return [*names, *(tag for image in listing.images for tag in image.tags)]
 
     return _beginning(incomplete, _ask(context, tags))
+
+
+def complete_offer(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of recommended images that begin so."""
+
+    async def names(environments: Environments) -> list[str]:
+        return [offer.entry.name for offer in (await environments.library.listing()).offers]
+
+    return _beginning(incomplete, _ask(context, names))
 
 
 def _beginning(incomplete: str, words: list[str]) -> list[str]:

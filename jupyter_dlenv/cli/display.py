@@ -21,6 +21,9 @@ from ..models import Phase, Progress
 from .text import clean, took
 from .transfer import Transfer
 
+#: What is done when a launch is cancelled.
+CANCELLING = "removing what the launch has made"
+
 
 class Display(Protocol):
     """Where a launch reports to, while it is entered."""
@@ -51,14 +54,24 @@ def titles(image: str, *, built: bool) -> Mapping[Phase, str]:
     }
 
 
-def open_display(names: Mapping[Phase, str], *, quiet: bool) -> Display:
-    """Return the display that fits stderr."""
+def open_display(
+    names: Mapping[Phase, str], *, quiet: bool, cancelling: str = CANCELLING
+) -> Display:
+    """Return the display that fits stderr.
+
+    Args:
+        cancelling: What is done when the work is cancelled.
+    """
     if quiet:
         return _Silent()
     console = Console(stderr=True, highlight=False)
     if sys.stderr.isatty() and not console.is_dumb_terminal:
-        return LiveDisplay(names, console)
-    return LineDisplay(names, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
+        return LiveDisplay(names, console, cancelling=cancelling)
+    return LineDisplay(
+        names,
+        lambda line: print(line, file=sys.stderr, flush=True),  # noqa: T201
+        cancelling=cancelling,
+    )
 
 
 def spinner(doing: str) -> AbstractContextManager[object]:
@@ -81,10 +94,18 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 class LineDisplay:
     """Says each phase once."""
 
-    def __init__(self, names: Mapping[Phase, str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        names: Mapping[Phase, str],
+        say: Callable[[str], None],
+        *,
+        cancelling: str = CANCELLING,
+    ) -> None:
         self._names = names
         self._say = say
+        self._cancelling = cancelling
         self._phase: Phase | None = None
+        self._warned: set[str] = set()
 
     def __enter__(self) -> LineDisplay:
         return self
@@ -96,9 +117,13 @@ class LineDisplay:
         if progress.phase is not self._phase and progress.phase in self._names:
             self._phase = progress.phase
             self._say(f"{self._names[progress.phase]} …")
+        for warning in progress.warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self._say(f"Warning: {clean(warning)}")
 
     def interrupted(self) -> None:
-        self._say("Cancelling: removing what the launch has made …")
+        self._say(f"Cancelling: {self._cancelling} …")
 
 
 class LiveDisplay:
@@ -110,13 +135,16 @@ class LiveDisplay:
         console: Console,
         *,
         now: Callable[[], float] = time.monotonic,
+        cancelling: str = CANCELLING,
     ) -> None:
         self._names = names
         self._console = console
+        self._cancellation = cancelling
+        self._warned: set[str] = set()
         self._now = now
         self._phase: Phase | None = None
         self._began = now()
-        self._transfer = Transfer(now=now)
+        self._transfer = Transfer()
         self._cancelling = False
         self._spinner = Spinner(_spinner_for(console), style="cyan")
         self._live = Live(
@@ -145,8 +173,12 @@ class LiveDisplay:
             self._leave(failed=False)
             self._phase = progress.phase
             self._began = self._now()
-            self._transfer = Transfer(now=self._now)
+            self._transfer = Transfer()
         self._transfer.add(progress)
+        for warning in progress.warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self._console.print(Text(f"  Warning: {clean(warning)}", style="yellow"))
 
     def interrupted(self) -> None:
         self._cancelling = True
@@ -177,8 +209,9 @@ class LiveDisplay:
             return Text("")
         parts = [self._line(self._spinner, self._names[self._phase])]
         if self._cancelling:
-            parts.append(Text("  Cancelling: removing what the launch has made."))
-            parts.append(Text("  Ctrl-C again leaves at once; `list` removes the rest later."))
+            parts.append(Text(f"  Cancelling: {self._cancellation}."))
+            later = "; `list` removes the rest later" * (self._cancellation == CANCELLING)
+            parts.append(Text(f"  Ctrl-C again leaves at once{later}."))
         else:
             parts.append(self._transfer)
         return Group(*parts)

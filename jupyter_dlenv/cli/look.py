@@ -1,4 +1,4 @@
-"""The commands that only look: list, show, images, logs."""
+"""The commands that only look at environments: list, show, logs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..labels import RECIPE
 from ..models import Environment, PortMapping, Status
 from .arguments import name_argument
 from .invocation import Invocation, common_options, pass_invocation
 from .outcome import Interrupted, exit_code, print_json, styled
-from .text import clean, since, size
+from .table import print_table
+from .text import clean, since
 
 if TYPE_CHECKING:
-    from ..engines.base import ImageFacts
     from ..environments import Environments
 
 
@@ -35,7 +34,7 @@ def list_(invocation: Invocation) -> None:
     elif not found:
         click.echo("There are no environments yet: `jupyter dlenv launch IMAGE` makes one.")
     else:
-        _table(
+        print_table(
             ("NAME", "STATUS", "IMAGE", "GPUS", "PORTS"),
             [
                 (e.name, _status(e), _short(e.spec.image), str(len(e.gpu_uuids)), _ports(e.ports))
@@ -61,33 +60,6 @@ def show(invocation: Invocation, name: str) -> None:
     for key, value in _facts(environment):
         label = click.style(f"{key:<11}", dim=True)
         click.echo(f"{label}{clean(value)}", color=styled(sys.stdout))
-
-
-@click.command()
-@common_options
-@pass_invocation
-def images(invocation: Invocation) -> None:
-    """List the images that need no download."""
-
-    async def work(environments: Environments) -> tuple[str, list[ImageFacts]]:
-        # Images that we derived are what others become when launched: nobody chooses them.
-        found = [i for i in await environments.images() if RECIPE not in i.labels]
-        return environments.engine.name, found
-
-    engine, found = invocation.run(work)
-    if invocation.json:
-        print_json({"images": [_image(i) for i in found]})
-    elif not found:
-        click.echo(f"The engine {engine!r} has no images yet.")
-    else:
-        _table(
-            ("IMAGE", "SIZE", "CREATED", "ID"),
-            [
-                (tag, size(i.size), since(i.created), i.id.removeprefix("sha256:")[:12])
-                for i in found
-                for tag in i.tags
-            ],
-        )
 
 
 @click.command()
@@ -128,17 +100,6 @@ def logs(invocation: Invocation, name: str, follow: bool, tail: int) -> int:
 
 def _log(name: str, text: str) -> dict[str, Any]:
     return {"log": {"name": name, "text": text}}
-
-
-def _image(image: ImageFacts) -> dict[str, Any]:
-    return {
-        "id": image.id,
-        "tags": list(image.tags),
-        "digests": list(image.digests),
-        "size": image.size,
-        "created": image.created,
-        "architecture": image.architecture,
-    }
 
 
 def _status(environment: Environment) -> str:
@@ -192,16 +153,3 @@ def _gpus(environment: Environment) -> str:
     spec, uuids = environment.spec, environment.gpu_uuids
     wanted = f"{spec.gpus}{', shared' if spec.shared else ''}"
     return f"{wanted} ({', '.join(uuids)})" if uuids else wanted
-
-
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    cleaned = [tuple(clean(cell) for cell in row) for row in rows]
-    if sys.stdout.isatty():
-        # Imported here: rich is large, and a pipe has no need of it.
-        from .display import print_table  # noqa: PLC0415
-
-        print_table(columns, cleaned)
-        return
-    widths = [max(map(len, column)) for column in zip(columns, *cleaned, strict=True)]
-    for row in (columns, *cleaned):
-        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())

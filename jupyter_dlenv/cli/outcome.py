@@ -31,6 +31,7 @@ _EXIT_CODES: tuple[tuple[type[errors.DlenvError], int], ...] = (
     (errors.NotAllowedError, 7),
     (errors.NoFreeGpuError, 8),
     (errors.LaunchCancelledError, 130),
+    (errors.PullCancelledError, 130),
 )
 _USAGE = 2
 _CANCELLED = 130

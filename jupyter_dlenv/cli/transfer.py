@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress_bar import ProgressBar
@@ -15,47 +15,19 @@ from .text import clean, clock, size
 
 LAYERS_SHOWN = 8
 LOG_LINES_SHOWN = 6
-#: Speed is that of the last seconds: steady enough to read, fresh enough to be true.
-_WINDOW = 8.0
 _DONE = ("Pull complete", "Already exists")
 _WAITING = ("Waiting", "Pulling fs layer")
-
-
-class Speed:
-    """Bytes per second, over the last few seconds."""
-
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
-
-    def add(self, moment: float, count: int) -> None:
-        if self._samples and count < self._samples[-1][1]:
-            # A layer began again: what was measured before says nothing of now.
-            self._samples.clear()
-        self._samples.append((moment, count))
-        while len(self._samples) > 2 and moment - self._samples[0][0] > _WINDOW:
-            self._samples.popleft()
-
-    @property
-    def value(self) -> float:
-        if not self._samples:
-            return 0.0
-        (began, first), (ended, last) = self._samples[0], self._samples[-1]
-        return (last - first) / (ended - began) if ended - began >= 0.5 else 0.0
 
 
 class Transfer:
     """The reports of one phase, as a renderable of steady width."""
 
-    def __init__(self, *, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self) -> None:
         self._last: Progress | None = None
-        self._speed = Speed()
         self._log: deque[str] = deque([""], maxlen=200)
 
     def add(self, progress: Progress) -> None:
         self._last = progress
-        if _counts_bytes(progress):
-            self._speed.add(self._now(), progress.current)
         *ended, rest = progress.log.split("\n")
         for line in ended:
             self._log[-1] += line
@@ -73,6 +45,8 @@ class Transfer:
         if _counts_bytes(self._last):
             yield self._total(self._last)
             yield self._pace(self._last)
+            # Why nothing comes, or that it is tried again.
+            yield Text(f"  {clean(self._last.message)}", style="dim", overflow="fold")
         elif self._last.total:
             yield _steps(clean(self._last.message), self._last.current, self._last.total)
         lines = [clean(x.rpartition("\r")[2].rstrip()) for x in self._log]
@@ -83,11 +57,9 @@ class Transfer:
         return _bar("total", "", progress.current, progress.total)
 
     def _pace(self, progress: Progress) -> RenderableType:
-        speed = self._speed.value
-        left = (progress.total - progress.current) / speed if speed else 0
-        words = [f"{size(speed)}/s"] if speed else []
-        if left >= 1:
-            words.append(f"{clock(left)} left")
+        words = [f"{size(progress.speed)}/s"] if progress.speed else []
+        if progress.seconds_left and progress.seconds_left >= 1:
+            words.append(f"{clock(progress.seconds_left)} left")
         return Text("  ".join(words), style="dim", justify="right", no_wrap=True)
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..engines.base import ContainerState, Engine, ImageFacts, SupportsImages
 from ..errors import DlenvError, InvalidSpecError
 from ..gpus.sight import look_inside
+from ..images.fit import built_for
 from ..labels import OWNER, ROLE, EnvironmentLabels
 from .facts import EnvironmentReport
 
@@ -54,18 +55,12 @@ async def _report(
 
 def _with_image(report: EnvironmentReport, image: ImageFacts) -> EnvironmentReport:
     env = image.env
-    capabilities = env.get("CUDA_ARCH_LIST") or env.get("TORCH_CUDA_ARCH_LIST", "")
-    # Only the second list says for which of them later GPUs can make code of their own.
-    ptx = "+PTX" in env.get("TORCH_CUDA_ARCH_LIST", "")
-    built = capabilities.replace(";", " ").split()
-    if ptx and built and not built[-1].endswith("+PTX"):
-        built[-1] += "+PTX"
     return replace(
         report,
         image_architecture=image.architecture,
         image_driver=env.get("CUDA_DRIVER_VERSION", ""),
         image_requires=env.get("NVIDIA_REQUIRE_CUDA", ""),
-        image_capabilities=tuple(built),
+        image_capabilities=built_for(env),
     )
 
 

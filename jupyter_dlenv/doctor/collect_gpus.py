@@ -28,15 +28,9 @@ _TOOLKIT_CONFIG = Path("/etc/nvidia-container-runtime/config.toml")
 async def driver_report() -> DriverReport:
     """Look at the GPUs once."""
     # Imported here: who asks for help must not wait for it.
-    from ..gpus.nvml import NvmlReader  # noqa: PLC0415
-    from ..gpus.poller import GpuPoller  # noqa: PLC0415
+    from ..gpus.look import look  # noqa: PLC0415
 
-    poller = GpuPoller(NvmlReader())
-    try:
-        report = as_report(await poller.read())
-    finally:
-        await poller.aclose()
-    return replace(report, module=await in_thread(_module_version))
+    return replace(as_report(await look()), module=await in_thread(_module_version))
 
 
 def as_report(inventory: Inventory) -> DriverReport:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
+from ..images.fit import has_code, is_data_centre, major
+from ..images.remote import processor
 from .diagnosis import Diagnosis, heard, listed, says
 from .facts import Facts
 from .finding import Finding, Section, Severity
 
 _DEFAULT_SHM = 64 * 1024**2
-#: Names of GPUs that NVIDIA's libraries for forward compatibility run on.
-_DATA_CENTRE = re.compile(r"\b(?:[ABHV]\d{2,3}|P100|T4|G[BH]\d{3}|L4|L40S?|L20)\b")
 _NO_DRIVER = says(r"The NVIDIA Driver was not detected")
 _SMALL_SHM = says(r"SHMEM allocation limit is set to the default of 64\s?MB")
 _BUS_ERROR = says(r"\bBus error\b|insufficient shared memory|\bSIGBUS\b")
-_CPUS = {"x86_64": "amd64", "aarch64": "arm64"}
 
 G14 = Finding(
     id="G14",
@@ -121,14 +119,14 @@ def _sees_too_much(facts: Facts) -> Finding | None:
 
 def _driver_below_image(facts: Facts) -> Finding | None:
     for environment in facts.environments if facts.gpus else ():
-        wanted, have = _major(environment.image_driver), _major(facts.driver.version)
+        wanted, have = major(environment.image_driver), major(facts.driver.version)
         if not (environment.gpus and wanted and have) or have >= wanted:
             continue
         detail = (
             f"{environment.name}: {environment.image} was built for driver "
             f"{environment.image_driver}; this machine has {facts.driver.version}."
         )
-        if all(_DATA_CENTRE.search(g.name) for g in facts.gpus):
+        if all(is_data_centre(g.name) for g in facts.gpus):
             return replace(
                 G19,
                 severity=Severity.INFO,
@@ -146,7 +144,7 @@ def _gpu_not_in_image(facts: Facts) -> Finding | None:
         for gpu in facts.gpus:
             capability = gpu.compute_capability
             built = environment.image_capabilities
-            if environment.gpus and capability and built and not _has_code(capability, built):
+            if environment.gpus and capability and built and not has_code(capability, built):
                 return replace(
                     G20,
                     severity=Severity.WARNING,
@@ -180,7 +178,7 @@ def _shm_small(facts: Facts) -> Finding | None:
 
 
 def _other_processor(facts: Facts) -> Finding | None:
-    host = _CPUS.get(facts.engine.architecture, facts.engine.architecture)
+    host = processor(facts.engine.architecture)
     for environment in facts.environments:
         image = environment.image_architecture
         if host and image and image != host:
@@ -190,27 +188,6 @@ def _other_processor(facts: Facts) -> Finding | None:
                 detail=f"{environment.name}: the image is for {image}, the engine is {host}.",
             )
     return None
-
-
-def _major(version: str) -> int:
-    major = version.partition(".")[0]
-    return int(major) if major.isdigit() else 0
-
-
-def _has_code(capability: str, built: tuple[str, ...]) -> bool:
-    """Tell whether an image has code that a GPU can run, or can make some."""
-    wanted = _capability(capability)
-    for entry in built:
-        has = _capability(entry.removesuffix("+PTX"))
-        # Code runs on later GPUs of the same generation, PTX on those of later ones too.
-        if has <= wanted and (has[0] == wanted[0] or entry.endswith("+PTX")):
-            return True
-    return False
-
-
-def _capability(text: str) -> tuple[int, int]:
-    match = re.match(r"(\d+)\.(\d+)", text)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 DIAGNOSES = (

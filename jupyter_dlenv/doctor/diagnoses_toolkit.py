@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from ..images.fit import meets
 from .diagnosis import Diagnosis, listed, says
 from .facts import Facts
 from .finding import Finding, Section, Severity
@@ -180,7 +181,8 @@ def _takes_amd(facts: Facts) -> Finding | None:
 def _requirement_unmet(facts: Facts) -> Finding | None:
     for environment in facts.environments if facts.gpus else ():
         required = environment.image_requires
-        if environment.gpus and required and not _meets(required, facts):
+        met = meets(required, cuda=facts.driver.cuda, driver=facts.driver.version)
+        if environment.gpus and not met:
             return replace(
                 G11,
                 detail=f"{environment.name}: {required}; the driver has CUDA {facts.driver.cuda}.",
@@ -232,35 +234,6 @@ def _toolkit_unsafe(facts: Facts) -> Finding | None:
 
 def _has_cdi(facts: Facts) -> bool:
     return bool(facts.engine.gpu_names)
-
-
-def _meets(required: str, facts: Facts) -> bool:
-    """Tell whether the driver meets one of the alternatives, as far as that can be told."""
-    return any(
-        all(_holds(condition, facts) for condition in alternative.split(","))
-        for alternative in required.split()
-    )
-
-
-def _holds(condition: str, facts: Facts) -> bool:
-    match = re.fullmatch(r"(cuda|driver)(>=|<=|=|<|>)([0-9.]+)", condition)
-    have = facts.driver.cuda if match and match[1] == "cuda" else facts.driver.version
-    if match is None or not have:
-        # Of brands and architectures, the hook knows more than we do.
-        return True
-    wanted = _numbers(match[3])
-    found = _numbers(have)[: len(wanted)]
-    return {
-        ">=": found >= wanted,
-        "<=": found <= wanted,
-        "=": found == wanted,
-        "<": found < wanted,
-        ">": found > wanted,
-    }[match[2]]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(n) for n in version.split(".") if n.isdigit())
 
 
 DIAGNOSES = (

@@ -167,13 +167,16 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferProgress:
-    """A report of a pull or a build."""
+    """A report of a pull or a build; see ``models.Progress``."""
 
     message: str = ""
     current: int = 0
     total: int = 0
     layers: tuple[LayerProgress, ...] = ()
     log: str = ""
+    speed: float = 0.0
+    seconds_left: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 ReportTransfer = Callable[[TransferProgress], None]
@@ -351,6 +354,13 @@ class SupportsImages(Protocol):
 
     async def list_images(self) -> tuple[ImageFacts, ...]:
         """Return the tagged images that the engine has, newest first."""
+
+    async def image_layers(self) -> tuple[tuple[str, ...], ...]:
+        """Return the layers of each image that a pull would not fetch again.
+
+        By their unpacked content, from below.  What was built or loaded here and never was at a
+        registry is left out: engines do not recognise it in a registry's manifest.
+        """
 
 
 @runtime_checkable

@@ -258,6 +258,9 @@ class DockerEngine:
     async def clock(self) -> datetime:
         return await self._docker.call(clock)
 
+    async def image_layers(self) -> tuple[tuple[str, ...], ...]:
+        return await self._images.layers()
+
     async def diagnostics(self) -> Mapping[str, Any]:
         return {
             "info": await self._ask_json("/info"),

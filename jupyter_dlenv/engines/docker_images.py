@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 
 from docker import APIClient
-from docker.auth import encode_header, load_config, resolve_authconfig, resolve_repository_name
+from docker.auth import encode_header, load_config, resolve_repository_name
 from docker.utils import parse_repository_tag
 
-from ..errors import BuildFailedError, DiskFullError, DlenvError, ImageNotFoundError
+from ..docker_credentials import find_credentials
+from ..errors import (
+    BuildFailedError,
+    DiskFullError,
+    DlenvError,
+    ImageNotFoundError,
+    RegistryRefusedError,
+)
 from .base import FileToPut, ImageFacts, ReportTransfer
 from .completion import to_its_end
 from .docker_connection import DockerConnection
@@ -28,12 +37,30 @@ class DockerImages:
         self._connection = connection
 
     async def pull(self, image: str, report: ReportTransfer) -> ImageFacts:
+        repository, tag = parse_repository_tag(image)
+        with translated(self._connection.endpoint.url):
+            registry, _ = resolve_repository_name(repository)
+        query = {"fromImage": repository, "tag": tag or "latest"}
+        login = await find_credentials(registry)
+        if login is not None:
+            try:
+                return await self._pull(image, query, login.for_engine(registry), report)
+            except RegistryRefusedError:
+                # A login that is no longer good makes even public images fail.
+                with suppress(DlenvError):
+                    return await self._pull(image, query, "", report)
+                # What the login met says more than what a stranger meets.
+                raise
+        return await self._pull(image, query, "", report)
+
+    async def _pull(
+        self, image: str, query: Mapping[str, str], login: str, report: ReportTransfer
+    ) -> ImageFacts:
         def refused(_status: int, text: str) -> DlenvError:
             return registry_refusal(image, text)
 
         progress = PullProgress()
-        with translated(self._connection.endpoint.url):
-            query, headers = await self._connection.run(_pull_request, image)
+        headers = {"X-Registry-Auth": login} if login else {}
         async with self._connection.asking(
             "POST", "/images/create", query=query, headers=headers, refused=refused
         ) as answer:
@@ -95,18 +122,27 @@ class DockerImages:
         tagged = [image for image in images if image.tags and image.tags != ("<none>:<none>",)]
         return tuple(sorted(tagged, key=lambda image: image.created, reverse=True))
 
+    async def layers(self) -> tuple[tuple[str, ...], ...]:
+        entries = await self._connection.call(lambda client: client.images())
+        found = [
+            e["Id"] for e in entries if any("@sha256:" in d for d in e.get("RepoDigests") or ())
+        ]
+        return tuple(filter(None, await asyncio.gather(*map(self._layers_of, found))))
+
+    async def _layers_of(self, image_id: str) -> tuple[str, ...]:
+        def work(client: APIClient) -> tuple[str, ...]:
+            root = client.inspect_image(image_id).get("RootFS") or {}
+            return tuple(root.get("Layers") or ())
+
+        try:
+            return await self._connection.call(work, missing=ImageNotFoundError)
+        except ImageNotFoundError:
+            # Removed since it was listed.
+            return ()
+
     async def _pieces(self, archive: Iterator[bytes]) -> AsyncIterator[bytes]:
         while piece := await self._connection.run(next, archive, b""):
             yield piece
-
-
-def _pull_request(image: str) -> tuple[dict[str, str], dict[str, str]]:
-    # Blocks: a credential helper may have to be asked for the user's login.
-    repository, tag = parse_repository_tag(image)
-    registry, _ = resolve_repository_name(repository)
-    login = resolve_authconfig(load_config(), registry)
-    headers = {"X-Registry-Auth": encode_header(login).decode("ascii")} if login else {}
-    return {"fromImage": repository, "tag": tag or "latest"}, headers
 
 
 def _build_request(

@@ -41,8 +41,10 @@ class PullProgress:
         before = self._layers.get(layer, LayerProgress(id=layer, state=state))
         current, total = before.current, before.total
         if state == "Downloading":
-            total = max(int(detail.get("total") or 0), total)
-            current = int(detail.get("current") or 0)
+            said = int(detail.get("total") or 0)
+            total = max(said, total)
+            # Of a layer that is resumed, the engine counts only the rest.
+            current = max(current, total - said + int(detail.get("current") or 0))
         elif state.startswith(_HERE):
             current = total
         return LayerProgress(id=layer, state=state, current=current, total=total)

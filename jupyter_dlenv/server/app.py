@@ -14,7 +14,8 @@ from ..configuration import Configuration
 from ..environments import Environments
 from .events import EVENT_SCHEMAS, Announcer
 from .handlers import ROUTES, url_pattern
-from .jobs import Jobs
+from .jobs import Job, Jobs
+from .pulls import Pull, PullJobs
 from .waiting import take_over
 from .watcher import Watcher
 
@@ -47,6 +48,7 @@ class DlenvApp(ExtensionApp):
 
     configuration: Configuration
     jobs: Jobs
+    pulls: PullJobs
     _environments: Environments | None = None
 
     def __init__(self, **kwargs: Any) -> None:
@@ -75,6 +77,10 @@ class DlenvApp(ExtensionApp):
             self.environments, changed=self._announcer.job_changed, memory=self.job_memory
         )
         self._at_stop.push_async_callback(self.jobs.aclose)
+        self.pulls = PullJobs(
+            self.environments, changed=self._announcer.pull_changed, memory=self.job_memory
+        )
+        self._at_stop.push_async_callback(self.pulls.aclose)
         #: Answers that go on for as long as somebody reads them.
         self.following: set[asyncio.Task[None]] = set()
         self._at_stop.push_async_callback(_end, self.following)
@@ -98,8 +104,9 @@ class DlenvApp(ExtensionApp):
         return str(self._server().root_dir)
 
     def current_activity(self) -> list[dict[str, Any]] | None:
-        """Return the launches that run: a server that is idle otherwise must wait for them."""
-        return [job.to_json() for job in self.jobs.list() if not job.phase.ended] or None
+        """Return what runs: a server that is idle otherwise must wait for launches and pulls."""
+        running: tuple[Job | Pull, ...] = (*self.jobs.list(), *self.pulls.list())
+        return [job.to_json() for job in running if not job.phase.ended] or None
 
     async def _start_jupyter_server_extension(self, _serverapp: Any) -> None:
         watcher = Watcher(self.environments, self._announcer)

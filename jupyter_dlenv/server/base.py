@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: The longest description of an environment that anybody may send.
 LARGEST_BODY = 1024**2
 RESOURCE = "dlenv"
+#: Below the server's base URL.
+API = "dlenv/api"
 
 _Verb = TypeVar("_Verb", bound=Callable[..., Awaitable[None]])
 

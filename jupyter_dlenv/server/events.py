@@ -8,19 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from ..models import LayerProgress, Phase
+from ..models import LayerProgress, Phase, Progress
 from .jobs import Job
+from .pulls import Pull
 
 _log = logging.getLogger(__name__)
 _SCHEMAS = Path(__file__).parent / "schemas"
 
 ENVIRONMENT = "https://schema.jupyter-dlenv.org/environment/v1"
 PROGRESS = "https://schema.jupyter-dlenv.org/progress/v1"
-EVENT_SCHEMAS = (_SCHEMAS / "environment.yaml", _SCHEMAS / "progress.yaml")
+PULL = "https://schema.jupyter-dlenv.org/pull/v1"
+EVENT_SCHEMAS = tuple(_SCHEMAS / f"{name}.yaml" for name in ("environment", "progress", "pull"))
 
 Action = Literal["launched", "started", "stopped", "removed", "failed"]
 
 _LONGEST_MESSAGE = 200
+_LONGEST_NAME = 500
 #: How engines call a layer for which nothing is left to do.
 _LAYER_ENDED = frozenset({"pull complete", "already exists", "done"})
 
@@ -53,24 +56,13 @@ class Announcer:
 
     def job_changed(self, job: Job) -> None:
         """Announce a job's progress, at once or when its turn has come."""
-        pace = self._pace.setdefault(job.id, _Pace())
-        event = _progress(job)
-        wait = pace.last + self._interval - asyncio.get_running_loop().time()
-        if pace.phase is not job.phase:
-            # The last word on the phase that is over must not be lost.
-            self._send_pending(pace)
-            wait = 0.0
-        pace.phase = job.phase
-        pace.pending = event
-        if wait <= 0:
-            self._send_pending(pace)
-        elif pace.timer is None:
-            loop = asyncio.get_running_loop()
-            pace.timer = loop.call_later(wait, self._send_pending, pace)
-        if job.phase.ended:
-            del self._pace[job.id]
+        self._paced(job.id, job.phase, PROGRESS, _progress(job))
         if job.phase is Phase.FAILED:
             self.environment("failed", name=job.spec.name)
+
+    def pull_changed(self, pull: Pull) -> None:
+        """Announce the progress of a pull, at once or when its turn has come."""
+        self._paced(pull.id, pull.phase, PULL, _pull(pull))
 
     def environment(self, action: Action, *, name: str, environment_id: str = "") -> None:
         """Announce what happened to an environment."""
@@ -85,6 +77,23 @@ class Announcer:
             self._send_pending(pace)
         self._pace.clear()
 
+    def _paced(self, job_id: str, phase: Phase, schema: str, event: dict[str, Any]) -> None:
+        pace = self._pace.setdefault(job_id, _Pace(schema))
+        wait = pace.last + self._interval - asyncio.get_running_loop().time()
+        if pace.phase is not phase:
+            # The last word on the phase that is over must not be lost.
+            self._send_pending(pace)
+            wait = 0.0
+        pace.phase = phase
+        pace.pending = event
+        if wait <= 0:
+            self._send_pending(pace)
+        elif pace.timer is None:
+            loop = asyncio.get_running_loop()
+            pace.timer = loop.call_later(wait, self._send_pending, pace)
+        if phase.ended:
+            del self._pace[job_id]
+
     def _send_pending(self, pace: _Pace) -> None:
         if pace.timer is not None:
             pace.timer.cancel()
@@ -92,7 +101,7 @@ class Announcer:
         if pace.pending is not None:
             pace.last = asyncio.get_running_loop().time()
             event, pace.pending = pace.pending, None
-            self._send(PROGRESS, event)
+            self._send(pace.schema, event)
 
     def _send(self, schema: str, data: dict[str, Any]) -> None:
         try:
@@ -105,7 +114,8 @@ class Announcer:
 class _Pace:
     """What of one job was announced last, and what waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
         self.phase: Phase | None = None
         self.last = 0.0
         self.pending: dict[str, Any] | None = None
@@ -121,11 +131,33 @@ def _progress(job: Job) -> dict[str, Any]:
         "name": job.spec.name,
         "phase": progress.phase.value,
         "message": message.partition("\n")[0][:_LONGEST_MESSAGE],
+        **_numbers(progress),
+        "cancelling": job.cancelling,
+    }
+
+
+def _pull(pull: Pull) -> dict[str, Any]:
+    # A failure may show a path.
+    message = "" if pull.error else pull.progress.message
+    return {
+        "pull": pull.id,
+        "image": pull.image[:_LONGEST_NAME],
+        "phase": pull.phase.value,
+        "message": message.partition("\n")[0][:_LONGEST_MESSAGE],
+        **_numbers(pull.progress),
+        "cancelling": pull.cancelling,
+    }
+
+
+def _numbers(progress: Progress) -> dict[str, Any]:
+    left = progress.seconds_left
+    return {
         "current": progress.current,
         "total": progress.total,
+        "speed": round(progress.speed),
+        "seconds_left": None if left is None else round(left),
         "layers_done": sum(map(_is_done, progress.layers)),
         "layers_total": len(progress.layers),
-        "cancelling": job.cancelling,
     }
 
 

@@ -15,16 +15,23 @@ from tornado.iostream import StreamClosedError
 
 from ..doctor.collect import collect
 from ..doctor.diagnoses import diagnose
-from ..engines.base import Engine, ImageFacts
+from ..engines.base import Engine
 from ..errors import DlenvError, InvalidSpecError
 from ..gpu_request import GpuRequest
 from ..models import EnvironmentSpec
 from ..untrusted import flag
 from . import openapi
-from .base import DlenvHandler, needs
+from .base import API, DlenvHandler, needs
+from .image_handlers import (
+    CatalogueHandler,
+    ImagesHandler,
+    PullHandler,
+    PullsHandler,
+    SheetHandler,
+    TagsHandler,
+)
 from .waiting import new_place
 
-API = "dlenv/api"
 _TAIL = 1000
 _TEXT = "text/plain; charset=utf-8"
 
@@ -195,15 +202,6 @@ class JobLogHandler(DlenvHandler):
         self.finish(str(self.dlenv.jobs.get(job_id).log), set_content_type=_TEXT)
 
 
-class ImagesHandler(DlenvHandler):
-    """The images of the engine."""
-
-    @needs("read")
-    async def get(self) -> None:
-        images = await self.dlenv.environments().images()
-        self.send_json({"images": [_image(image) for image in images]})
-
-
 class EngineHandler(DlenvHandler):
     """The engine itself."""
 
@@ -258,6 +256,11 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/jobs/{id}", JobHandler),
     ("/jobs/{id}/log", JobLogHandler),
     ("/images", ImagesHandler),
+    ("/images/sheet", SheetHandler),
+    ("/catalogue", CatalogueHandler),
+    ("/tags", TagsHandler),
+    ("/pulls", PullsHandler),
+    ("/pulls/{id}", PullHandler),
     ("/engine", EngineHandler),
     ("/doctor", DoctorHandler),
     ("/openapi.json", OpenAPIHandler),
@@ -268,15 +271,3 @@ def url_pattern(path: str) -> str:
     """Return the pattern of a route's URL, below the server's base URL."""
     pattern = re.sub(r"\{[a-z]+\}", "([^/]+)", path.replace(".", r"\."))
     return f"/{API}{pattern}"
-
-
-def _image(image: ImageFacts) -> dict[str, Any]:
-    # Not its variables: images carry secrets there more often than they should.
-    return {
-        "id": image.id,
-        "tags": image.tags,
-        "digests": image.digests,
-        "size": image.size,
-        "created": image.created,
-        "architecture": image.architecture,
-    }

@@ -42,7 +42,7 @@ class Job:
         self.log = BuildLog()
         self.error: DlenvError | None = None
         self.environment: Environment | None = None
-        self.created = _now()
+        self.created = now()
         self.ended = ""
         self.cancelling = False
 
@@ -191,7 +191,7 @@ class Jobs:
 
     def _finish(self, job: Job, task: asyncio.Task[Environment]) -> None:
         del self._tasks[job.id]
-        job.ended = _now()
+        job.ended = now()
         self._ended.append((time.monotonic(), job.id))
         job.error = _failure(task)
         if job.error is None:
@@ -245,5 +245,6 @@ def _shown(line: str) -> str:
     return line.rstrip("\r").rpartition("\r")[2][-_LINE_LENGTH:]
 
 
-def _now() -> str:
+def now() -> str:
+    """Return this moment as jobs note it."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

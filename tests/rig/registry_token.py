@@ -205,7 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
         gate = self.server.gate
         connection = http.client.HTTPConnection(gate.upstream.address, timeout=30)
         with contextlib.closing(connection):
-            wanted = {k: v for k, v in self.headers.items() if k in ("Accept", "Range")}
+            # Engines say what they accept on many lines, in any order.
+            wanted = {k: ", ".join(self.headers.get_all(k, ())) for k in ("Accept", "Range")}
+            wanted = {k: v for k, v in wanted.items() if v}
             connection.request(self.command, self.path, headers=wanted)
             answer = connection.getresponse()
             self.send_response(answer.status)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from jupyter_dlenv.cli.display import LineDisplay, LiveDisplay, titles
 from jupyter_dlenv.cli.text import clean, since, size, took
-from jupyter_dlenv.cli.transfer import LAYERS_SHOWN, LOG_LINES_SHOWN, Speed, Transfer
+from jupyter_dlenv.cli.transfer import LAYERS_SHOWN, LOG_LINES_SHOWN, Transfer
 from jupyter_dlenv.models import LayerProgress, Phase, Progress
 
 MB = 1000**2
@@ -33,20 +33,21 @@ def clock():
 
 
 @pytest.fixture
-def transfer(clock):
-    return Transfer(now=clock)
+def transfer():
+    return Transfer()
 
 
 def layer(number, state="Downloading", current=0, total=100 * MB):
     return LayerProgress(id=f"{number:012x}", state=state, current=current, total=total)
 
 
-def pull(*layers):
+def pull(*layers, **changes):
     return Progress(
         phase=Phase.PULLING,
         current=sum(x.current for x in layers),
         total=sum(x.total for x in layers),
         layers=layers,
+        **changes,
     )
 
 
@@ -78,12 +79,12 @@ def test_more_layers_than_fit_are_summed_up(transfer):
     assert "  9 more: 3 done, 4 waiting, 2 under way" in [x.rstrip() for x in lines]
 
 
-def test_speed_and_time_left_are_those_of_the_last_seconds(transfer, clock):
-    for second in range(21):
-        clock.seconds = second
-        transfer.add(pull(layer(1, current=second * 4 * MB)))
+def test_speed_and_time_left_are_shown_and_why_nothing_comes(transfer):
+    transfer.add(pull(layer(1), speed=4 * MB, seconds_left=5.2, message="It is silent"))
 
-    assert "4.0 MB/s  0:05 left" in "\n".join(draw(transfer))
+    text = "\n".join(draw(transfer))
+    assert "4.0 MB/s  0:05 left" in text
+    assert "It is silent" in text
 
 
 def test_nothing_is_claimed_before_it_was_measured(transfer):
@@ -92,18 +93,9 @@ def test_nothing_is_claimed_before_it_was_measured(transfer):
     assert "left" not in "\n".join(draw(transfer))
 
 
-def test_a_layer_that_begins_again_gives_no_negative_speed():
-    speed = Speed()
-    for moment, count in enumerate([0, 10, 20, 5, 10]):
-        speed.add(moment, count)
-
-    assert speed.value == 5
-
-
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_lines_fit_the_terminal(transfer, clock, width):
+def test_lines_fit_the_terminal(transfer, width):
     transfer.add(pull(*[layer(i, "Verifying Checksum and more", i) for i in range(20)]))
-    clock.seconds = 3
     transfer.add(Progress(phase=Phase.PREPARING, message="RUN " + "x" * 300, log="y" * 300))
 
     assert max(map(len, draw(transfer, width))) <= width
@@ -149,6 +141,16 @@ def test_a_log_file_gets_one_line_for_each_phase():
         "Preparing the image …",
         "Cancelling: removing what the launch has made …",
     ]
+
+
+def test_what_speaks_against_an_image_is_said_once():
+    said = []
+    display = LineDisplay(titles("a/b:1", built=False), said.append)
+
+    for _ in range(3):
+        display.report(Progress(phase=Phase.PULLING, warnings=("Too new.", "Take 25.02.")))
+
+    assert said[1:] == ["Warning: Too new.", "Warning: Take 25.02."]
 
 
 def test_a_terminal_keeps_a_line_for_each_phase_that_is_done(clock):
