@@ -6,11 +6,12 @@ import asyncio
 import difflib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
 
+from .access.ssh import SshAccess, SshSettings
+from .answering import agent_link
 from .engines.base import (
     ContainerPlan,
     ContainerState,
@@ -27,8 +28,6 @@ from .errors import (
     CapabilityMissingError,
     ContainerNameTakenError,
     ContainerNotFoundError,
-    DlenvError,
-    EnvironmentDiedError,
     EnvironmentNotFoundError,
     EnvironmentNotRunningError,
     ImageNotFoundError,
@@ -36,9 +35,9 @@ from .errors import (
     MountMissingError,
     NameTakenError,
 )
+from .first_start import start_new, undisturbed
 from .images.prepare import PreparedImage
 from .kernels.kernelspecs import KernelSpecs
-from .kernels.link import AgentLink
 from .labels import ID, OWNER, ROLE, EnvironmentLabels
 from .launcher import own_identity
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status, validate_name
@@ -57,10 +56,7 @@ from .policy import Policy
 from .runtime_dirs import RuntimeDirs
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
-#: An image's entrypoint may check GPUs and print for a while before the agent starts.
-AGENT_TIMEOUT = 120.0
 _STOP_TIMEOUT = 10.0
 
 
@@ -80,10 +76,12 @@ class Environments:
         policy: Policy,
         data_dir: Path,
         runtime_dir: Path,
+        ssh: SshSettings | None = None,
     ) -> None:
         self.engine = engine
         self.owner = owner
         self.kernelspecs = KernelSpecs(data_dir / "kernels")
+        self.ssh = SshAccess(data_dir / "ssh", ssh)
         self._caller = caller
         self._policy = policy
         self._cache_dir = data_dir / "images"
@@ -114,29 +112,28 @@ class Environments:
             owner=self.owner,
             cache_dir=self._cache_dir,
             report=report,
+            ssh=self.ssh.wanted,
         )
         report(Progress(phase=Phase.CREATING, message=spec.name))
         async with AsyncExitStack() as undo:
             labels = self._new_labels(spec, prepared)
             sockets = Path(labels.runtime_dir)
             undo.push_async_callback(
-                _undisturbed, asyncio.to_thread, self._runtime_dirs.discard, sockets
+                undisturbed, asyncio.to_thread, self._runtime_dirs.discard, sockets
             )
             making = asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
             await to_its_end(making)
+            undo.push_async_callback(undisturbed, asyncio.to_thread, self.ssh.discard, labels.id)
+            await to_its_end(self.ssh.make_keys(labels.id, name=spec.name, engine_id=facts.id))
             plan = self._plan(spec, facts, labels, prepared)
-            try:
-                container_id = await self.engine.create(plan)
-            except ContainerNameTakenError as error:
-                raise NameTakenError(
-                    f"Another launch of {spec.name!r} is under way.", detail=error.detail
-                ) from error
-            undo.push_async_callback(
-                _undisturbed, self.engine.remove, container_id, volumes={ID: labels.id}
+            sshd = prepared is not None and bool(prepared.probe.sshd)
+            container_id = await start_new(
+                self.engine, plan, ssh=self.ssh if sshd else None, undo=undo, report=report
             )
-            report(Progress(phase=Phase.STARTING, message="Waiting for the environment to answer"))
-            await self.engine.start(container_id)
-            await self._agent_answers(container_id, sockets)
+            launching = self._observe(await self.engine.inspect(container_id))
+            if launching is None:
+                raise ContainerNotFoundError("The container was exchanged while it started.")
+            await self.ready(launching)
             try:
                 await self.engine.rename(container_id, container_name(self.owner, spec.name))
             except ContainerNameTakenError as error:
@@ -166,6 +163,7 @@ class Environments:
         environments = tuple(sorted((e for e in found if e is not None), key=lambda e: e.name))
         ids = {e.id for e in environments}
         await asyncio.to_thread(self._runtime_dirs.sweep, ids, engine_id=facts.id)
+        await asyncio.to_thread(self.ssh.keys.sweep, ids, engine_id=facts.id)
         complete = [e for e in environments if e.status is not Status.LAUNCHING]
         await asyncio.to_thread(
             self.kernelspecs.sync, complete, engine=self.engine.name, known=known
@@ -210,8 +208,17 @@ class Environments:
         sockets = Path(environment.runtime_dir)
         await asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
         await self.engine.start(environment.container_id)
-        await self._agent_answers(environment.container_id, sockets)
+        await self.ready(environment)
         return await self.get(name)
+
+    async def ready(self, environment: Environment) -> None:
+        """Wait until the agent answers, and have it run the SSH server."""
+        directory = Path(environment.runtime_dir)
+        link = await agent_link(self.engine, environment.container_id, directory)
+        try:
+            await self.ssh.open(environment, link, owner=self.owner)
+        finally:
+            await link.aclose()
 
     async def stop(self, name: str) -> Environment:
         """End an environment's processes; files and the home directory are kept."""
@@ -231,6 +238,7 @@ class Environments:
             environment.container_id, volumes={OWNER: self.owner, ROLE: "home"}
         )
         await asyncio.to_thread(self._runtime_dirs.discard, Path(environment.runtime_dir))
+        await asyncio.to_thread(self.ssh.discard, environment.id)
         await asyncio.to_thread(self.kernelspecs.remove, name, engine=self.engine.name)
 
     async def logs(self, name: str, *, follow: bool = False, tail: int = 0) -> AsyncIterator[bytes]:
@@ -355,43 +363,3 @@ class Environments:
             user=process_user(spec, self._caller, facts),
             caller=self._caller,
         )
-
-    async def _agent_answers(self, container_id: str, directory: Path) -> None:
-        """Wait until the agent answers; the end of the container ends the wait."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + AGENT_TIMEOUT
-        while True:
-            try:
-                link = await AgentLink.connect(directory, timeout=1)
-            except DlenvError as error:
-                state = await self.engine.inspect(container_id)
-                if state.state != "running":
-                    raise EnvironmentDiedError(
-                        f"The environment ended at once (exit code {state.exit_code}).",
-                        detail=await self._last_words(container_id, state),
-                    ) from error
-                if loop.time() > deadline:
-                    raise
-                await asyncio.sleep(0.05)
-            else:
-                await link.aclose()
-                return
-
-    async def _last_words(self, container_id: str, state: ContainerState) -> str:
-        chunks = [chunk async for chunk in self.engine.logs(container_id, tail=30)]
-        return "\n".join(filter(None, [state.error, b"".join(chunks).decode(errors="replace")]))
-
-
-async def _undisturbed(
-    step: Callable[..., Coroutine[Any, Any, _T]], *args: Any, **kwargs: Any
-) -> None:
-    """Run a step of a clean-up to its end, however often the launch is cancelled meanwhile."""
-    task: Awaitable[_T] = asyncio.ensure_future(step(*args, **kwargs))
-    while not task.done():  # type: ignore[attr-defined]
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            continue
-        except DlenvError as error:
-            # The error that led here matters more; the next list() tries again.
-            _log.warning("Clean-up failed: %s", error)

@@ -16,6 +16,8 @@ engine itself said is kept in ``detail``, word for word.
     ├── LaunchCancelledError        launch-cancelled
     ├── JobNotFoundError            job-not-found
     ├── NoFreeGpuError              no-free-gpu
+    ├── SshUnavailableError         ssh-unavailable
+    ├── SshConfigError              ssh-config
     ├── EngineError                 engine-error
     │   ├── EngineUnreachableError  engine-unreachable
     │   ├── EnginePermissionError   engine-permission
@@ -313,3 +315,17 @@ class NoFreeGpuError(DlenvError):
         "Ask for fewer, wait in line with --wait-for-gpus, "
         "or use GPUs together with others: --share."
     )
+
+
+class SshUnavailableError(DlenvError):
+    """There is no way into the environment by SSH."""
+
+    code = "ssh-unavailable"
+    default_hint = "Use `jupyter dlenv shell NAME`, or an image with openssh-server in it."
+
+
+class SshConfigError(DlenvError):
+    """The user's SSH configuration cannot be changed."""
+
+    code = "ssh-config"
+    default_hint = "`jupyter dlenv ssh-config show` prints what to add by hand."

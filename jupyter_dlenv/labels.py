@@ -26,6 +26,8 @@ LAUNCHER = f"{PREFIX}.launcher"
 RUNTIME_DIR = f"{PREFIX}.runtime-dir"
 HOME = f"{PREFIX}.home"
 PYTHON = f"{PREFIX}.python"
+#: The host port of the SSH server, kept for the environment's life.
+SSH_PORT = f"{PREFIX}.ssh-port"
 #: On derived images: the id of the image below and the recipe that was applied.
 BASE = f"{PREFIX}.base"
 RECIPE = f"{PREFIX}.recipe"
@@ -42,6 +44,7 @@ class EnvironmentLabels:
     runtime_dir: str
     home: str
     python: str
+    ssh_port: int = 0
 
     def to_labels(self) -> dict[str, str]:
         return {
@@ -55,6 +58,7 @@ class EnvironmentLabels:
             RUNTIME_DIR: self.runtime_dir,
             HOME: self.home,
             PYTHON: self.python,
+            **({SSH_PORT: str(self.ssh_port)} if self.ssh_port else {}),
         }
 
     @classmethod
@@ -76,6 +80,13 @@ class EnvironmentLabels:
                 runtime_dir=labels[RUNTIME_DIR],
                 home=labels[HOME],
                 python=labels[PYTHON],
+                ssh_port=read_port(labels),
             )
         except (KeyError, ValueError) as error:
             raise InvalidSpecError("The labels of the container are not ours.") from error
+
+
+def read_port(labels: Mapping[str, str]) -> int:
+    """Return the host port of the SSH server of any owner's environment; 0 if it has none."""
+    text = labels.get(SSH_PORT, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0

@@ -19,6 +19,11 @@ RUNTIME_TARGET = "/run/dlenv"
 AGENT_TARGET = "/opt/dlenv/agent"
 HOME_TARGET = "/home/dlenv"
 _LAUNCHING = ".launching"
+#: The profile of a login shell replaces PATH, and with it the image's own programs.
+_PROFILE = FileToPut(
+    path="/etc/profile.d/zz-dlenv.sh",
+    content=b'if [ -n "${DLENV_PATH-}" ]; then PATH=$DLENV_PATH; export PATH; fi\n',
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +110,7 @@ def image_container(
         shm_size=spec.shm_size,
         ulimits=spec.ulimits,
         gpus=spec.gpus,
-        files=agent_files(),
+        files=(*agent_files(), _PROFILE),
     )
 
 

@@ -15,6 +15,7 @@ from .launch import launch
 from .lifecycle import remove, restart, start, stop
 from .look import images, list_, logs, show
 from .outcome import print_json
+from .ssh import cp, ssh, ssh_stream
 
 _EPILOG = """\b
 Exit codes:
@@ -63,6 +64,7 @@ def version(invocation: Invocation) -> None:
 
 for _command in (
     *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
+    *(ssh, cp, ssh_stream),
     *(images, gpus, doctor, kernelspec, completion, version),
 ):
     dlenv.add_command(_command)
