@@ -213,7 +213,11 @@ class SshServer:
             path = os.path.join(os.path.dirname(sshd), program)
             if sshd.startswith(CARRIED) and os.path.exists(path):
                 lines += "%s %s\n" % (option, path)
-        return lines + set_env(os.environ, escapes=found >= _KNOWS_ESCAPES)
+        environment = dict(os.environ)
+        if sshd.startswith(CARRIED):
+            # rsync came along.
+            environment["PATH"] = environment.get("PATH", os.defpath) + ":" + CARRIED
+        return lines + set_env(environment, escapes=found >= _KNOWS_ESCAPES)
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)
