@@ -216,7 +216,8 @@ class Environments:
         directory = Path(environment.runtime_dir)
         link = await agent_link(self.engine, environment.container_id, directory)
         try:
-            await self.ssh.open(environment, link, owner=self.owner)
+            isolated = (await self.engine.probe()).isolated
+            await self.ssh.open(environment, link, owner=self.owner, isolated=isolated)
         finally:
             await link.aclose()
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
-from .access.client import SshTarget
+from .access.client import SshTarget, alias_of
+from .access.connect import ConnectionSheet
+from .access.connect import connection_sheet as sheet
+from .access.ssh_config import UserSshConfig
 from .engines.base import Stream
 from .environments import Environments
-from .errors import EnvironmentNotRunningError
+from .errors import EnvironmentNotRunningError, SshUnavailableError
 from .kernels.link import AgentLink
+from .labels import PYTHON
 from .models import Status
 from .plan import RUNTIME_TARGET
 
@@ -28,6 +33,45 @@ async def ssh_target(environments: Environments, name: str) -> SshTarget:
     """
     environment = await environments.get(name)
     return await environments.ssh.target(environment, owner=environments.owner)
+
+
+async def connection_sheet(
+    environments: Environments, name: str, *, url: str = "", via: str = "", path: str = ""
+) -> ConnectionSheet:
+    """Return all ways into an environment.
+
+    Args:
+        environments: Those among which it is.
+        name: Of the environment.
+        url: Of the Jupyter server, if there is one.
+        via: ``user@host`` of this machine as others call it.
+        path: What editors open; by default where kernels start.
+    """
+    environment = await environments.get(name)
+    state = await environments.engine.inspect(environment.container_id)
+    target, unavailable = None, ""
+    try:
+        target = await environments.ssh.target(environment, owner=environments.owner)
+    except SshUnavailableError as error:
+        unavailable = f"{error} {error.hint}"
+    config = user_ssh_config(environments)
+    return sheet(
+        environment,
+        target,
+        alias=alias_of(name),
+        container=state.name if (await environments.engine.probe()).isolated else "",
+        python=state.labels.get(PYTHON, ""),
+        unavailable=unavailable,
+        installed=await asyncio.to_thread(config.installed),
+        url=url,
+        via=via,
+        path=path,
+    )
+
+
+def user_ssh_config(environments: Environments) -> UserSshConfig:
+    """Return the user's own SSH configuration, which may include these environments."""
+    return UserSshConfig(Path.home() / ".ssh" / "config", environments.ssh.keys.base)
 
 
 async def open_ssh(environments: Environments, name: str) -> Stream:

@@ -73,10 +73,15 @@ class SshAccess:
                 _log.warning("No SSH for %s: %s %s", name, error, error.hint)
                 await asyncio.to_thread(files.discard)
 
-    async def open(self, environment: Environment, link: AgentLink, *, owner: str) -> None:
+    async def open(
+        self, environment: Environment, link: AgentLink, *, owner: str, isolated: bool
+    ) -> None:
         """Have the agent run the server, and write how clients reach it.
 
         An environment without keys, or without a server, stays as it is.
+
+        Args:
+            isolated: The environment has a file system of its own.
         """
         files = self.keys.of(environment.id)
         if not await asyncio.to_thread(files.exist):
@@ -89,6 +94,7 @@ class SshAccess:
                 host_key=await asyncio.to_thread(files.read, files.host_key),
                 authorized_keys=await asyncio.to_thread(self._authorized, files),
                 listen=environment.ssh_port > 0,
+                own_system=isolated,
             )
             note = replace(before, user=user, unavailable="")
         except SshUnavailableError as error:

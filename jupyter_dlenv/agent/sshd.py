@@ -108,12 +108,18 @@ class SshServer:
         if not os.path.exists(self._path("ssh-listen")):
             return
         try:
-            self.configure(self._read("ssh-host-key"), self._read("ssh-authorized-keys"), True)
+            keys = self._read("ssh-host-key"), self._read("ssh-authorized-keys")
+            self.configure(*keys, listen=True, own_system=True)
         except (OSError, RequestError) as error:
             say("sshd cannot be started: %s" % error)
 
-    def configure(self, host_key: str, authorized_keys: str, listen: bool) -> Dict[str, Any]:
-        """Write the files, and start the server or have it read them again.
+    def configure(
+        self, host_key: str, authorized_keys: str, *, listen: bool, own_system: bool
+    ) -> Dict[str, Any]:
+        """Write the files, and start the server if it is to listen and does not yet.
+
+        Args:
+            own_system: The files of the system are the environment's own, and may be changed.
 
         Raises:
             RequestError: There is no server in the image, or it cannot be used.
@@ -127,6 +133,8 @@ class SshServer:
             message = "The uid %d has no name in the environment." % os.getuid()
             raise RequestError("ssh-unavailable", message) from error
         found = version(sshd)
+        if own_system and os.getuid() == 0:
+            users.allow_ssh_as_root()
         try:
             self._write("ssh-host-key", host_key)
             self._write("ssh-authorized-keys", authorized_keys)
@@ -200,14 +208,11 @@ class SshServer:
             raise RequestError("ssh-unavailable", "The SSH server refuses its settings.", detail)
 
     def _config(self, user: str, sshd: str, found: Tuple[int, int]) -> str:
-        as_root = os.getuid() == 0
-        if as_root:
-            users.allow_ssh_as_root()
         lines = _CONFIG.format(
             port=PORT,
             directory=self._directory,
             user=user,
-            root="prohibit-password" if as_root else "no",
+            root="prohibit-password" if os.getuid() == 0 else "no",
         )
         for option, program in (("SshdSessionPath", "sshd-session"), ("SshdAuthPath", "sshd-auth")):
             path = os.path.join(os.path.dirname(sshd), program)

@@ -198,7 +198,8 @@ class Supervisor:
         return self._ssh.configure(
             _text(request, "host_key"),
             _text(request, "authorized_keys"),
-            request.get("listen") is True,
+            listen=request.get("listen") is True,
+            own_system=request.get("own_system") is True,
         )
 
     async def _shutdown(self, _: Dict[str, Any]) -> Dict[str, Any]:

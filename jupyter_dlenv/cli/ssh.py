@@ -13,6 +13,7 @@ import click
 from ..errors import SshUnavailableError
 from .arguments import name_argument
 from .invocation import Invocation, common_options, pass_invocation
+from .outcome import Interrupted, exit_code
 
 if TYPE_CHECKING:
     from ..access.client import SshTarget
@@ -98,7 +99,11 @@ def ssh_stream(invocation: Invocation, owner: str, name: str) -> int:
         finally:
             await stream.aclose()
 
-    return invocation.run(work, owner=owner)
+    try:
+        return invocation.run(work, owner=owner)
+    except Interrupted as error:
+        # How ssh ends the command beneath it: there is nothing to say.
+        return exit_code(error)
 
 
 def _target(invocation: Invocation, name: str) -> SshTarget:

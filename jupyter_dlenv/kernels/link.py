@@ -149,17 +149,24 @@ class AgentLink:
         """Return the kernels, the last ended ones included."""
         return list((await self._request("kernels"))["kernels"])
 
-    async def configure_ssh(self, *, host_key: str, authorized_keys: str, listen: bool) -> str:
+    async def configure_ssh(
+        self, *, host_key: str, authorized_keys: str, listen: bool, own_system: bool
+    ) -> str:
         """Give the SSH server its keys; return the user that it lets in.
 
         Args:
             listen: Accept connections on port 22, and not only over a stream.
+            own_system: The environment has a file system of its own, which may be changed.
 
         Raises:
             SshUnavailableError: There is no server in the environment, or it cannot run.
         """
         answer = await self._request(
-            "ssh", host_key=host_key, authorized_keys=authorized_keys, listen=listen
+            "ssh",
+            host_key=host_key,
+            authorized_keys=authorized_keys,
+            listen=listen,
+            own_system=own_system,
         )
         return str(answer["user"])
 

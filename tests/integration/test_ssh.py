@@ -21,18 +21,12 @@ from pathlib import Path
 import docker
 import pytest
 from rig import ssh
+from rig.ssh_home import Home
 
-from jupyter_dlenv.access.client import host_block, laptop_block
-from jupyter_dlenv.access.ssh import SshSettings
-from jupyter_dlenv.engines import open_engine
-from jupyter_dlenv.environments import Environments
-from jupyter_dlenv.errors import DlenvError
+from jupyter_dlenv.access.client import laptop_block
 from jupyter_dlenv.images.recipe import prepared_tag
 from jupyter_dlenv.kernels.link import AgentLink
 from jupyter_dlenv.labels import ROLE
-from jupyter_dlenv.models import EnvironmentSpec
-from jupyter_dlenv.plan import Caller
-from jupyter_dlenv.policy import Policy
 from jupyter_dlenv.reach import authorize, ssh_target
 
 pytestmark = [
@@ -47,53 +41,6 @@ VARIABLES = {
     "LD_LIBRARY_PATH": "/usr/local/cuda/lib64:/opt/lib",
     "EMPTY": "",
 }
-USER = Caller(uid=1234, gid=1234, name="alice")
-
-
-class Home:
-    """The environments of one owner in a directory; opened anew for each piece of work."""
-
-    def __init__(self, owner, directory, **settings):
-        self.owner = owner
-        self.directory = directory
-        self.settings = SshSettings(**settings)
-
-    def do(self, work, *, through=lambda engine: engine):
-        async def opened():
-            environments = Environments(
-                through(open_engine("docker", data_dir=self.directory / "data")),
-                owner=self.owner,
-                caller=USER,
-                policy=Policy(),
-                data_dir=self.directory / "data",
-                runtime_dir=self.directory / "run",
-                ssh=self.settings,
-            )
-            try:
-                return await work(environments)
-            finally:
-                await environments.aclose()
-
-        return asyncio.run(opened())
-
-    def launch(self, image, name="a", *, through=lambda engine: engine, **fields):
-        spec = EnvironmentSpec(name=name, image=image, **fields)
-        return self.do(lambda environments: environments.launch(spec), through=through)
-
-    def client(self, name="a", *, write=host_block, before="", **arguments):
-        """Return a client whose configuration is what we write for it."""
-        target = self.do(lambda environments: ssh_target(environments, name))
-        config = self.directory / f"config-{uuid.uuid4().hex[:6]}"
-        config.write_text(before + write(target, **arguments))
-        return ssh.Client(config, target.alias, self.directory)
-
-    def remove_all(self):
-        async def work(environments):
-            for environment in await environments.list():
-                with suppress(DlenvError):
-                    await environments.remove(environment.name)
-
-        self.do(work)
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +79,7 @@ def test_everything_works_through_a_second_machine(home):
     key = ssh.make_key(home.directory / "laptop")
     home.do(lambda environments: authorize(environments, "a", (key,)))
     with ssh.plain_sshd(home.directory, key) as port:
-        # What a laptop has anyway: its key, and a host that it knows.
-        before = (
-            f"Host *\n  IdentityFile {home.directory / 'laptop'}\n"
-            f"Host gpuhost\n  HostName 127.0.0.1\n  Port {port}\n  User {getpass.getuser()}\n"
-            f"  UserKnownHostsFile {home.directory / 'plain-known'}\n"
-        )
+        before = ssh.laptop_settings(home.directory, port, getpass.getuser())
         ssh.battery(home.client(write=laptop_block, before=before, via="gpuhost"))
 
 

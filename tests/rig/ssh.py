@@ -200,6 +200,15 @@ def plain_sshd(scratch: Path, authorized: str) -> Iterator[int]:
         process.wait(LIMIT)
 
 
+def laptop_settings(scratch: Path, port: int, user: str) -> str:
+    """Return what a laptop's own configuration has: its key, and the host ``gpuhost``."""
+    return (
+        f"Host *\n  IdentityFile {scratch / 'laptop'}\n  BatchMode yes\n"
+        f"Host gpuhost\n  HostName 127.0.0.1\n  Port {port}\n  User {user}\n"
+        f"  UserKnownHostsFile {scratch / 'plain-known'}\n"
+    )
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
