@@ -161,7 +161,9 @@ def own_address() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = f"u{os.getuid()}"
-    return f"{user}@{socket.getfqdn()}"
+    name = socket.getfqdn()
+    # Where /etc/hosts says so; nobody else reaches this machine by that name.
+    return f"{user}@{socket.gethostname() if name.startswith('localhost') else name}"
 
 
 def tilde(path: Path) -> str:

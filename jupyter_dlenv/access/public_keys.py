@@ -52,7 +52,10 @@ def own_public_keys(directory: Path) -> tuple[str, ...]:
 
 def without_twins(keys: tuple[str, ...]) -> tuple[str, ...]:
     """Return the keys, each once, whatever the comments say."""
-    return tuple({tuple(key.split()[:2]): key for key in reversed(keys)}.values())[::-1]
+    first: dict[str, str] = {}
+    for key in keys:
+        first.setdefault(key.split()[1], key)
+    return tuple(first.values())
 
 
 def _own(directory: Path) -> Iterator[str]:
