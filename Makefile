@@ -36,6 +36,7 @@ lab: $(STAMPS)/lab $(FRONT_END)  ## Open JupyterLab with the extension of this c
 .PHONY: test
 test: $(STAMPS)/dev $(NODE_PACKAGES) $(FRONT_END)  ## Set up everything that the tests need, and run them all
 	$(RIG).tools chromium
+	$(RIG).tools ssh
 	$(RIG).engine up $(OPTIONAL_ENGINE)
 	$(RIG_IN_VENV).images
 	cd labextension && jlpm test

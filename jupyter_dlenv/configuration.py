@@ -7,14 +7,17 @@ import os
 import re
 import tempfile
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from jupyter_core.paths import jupyter_config_path, jupyter_data_dir, jupyter_runtime_dir
-from traitlets import Dict, Integer, List, Tuple, Unicode, default
+from traitlets import Bool, Dict, Integer, List, Tuple, Unicode, default
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import ConfigFileNotFound, JSONFileConfigLoader, PyFileConfigLoader
 
+from .access.public_keys import public_key
+from .access.ssh import SshSettings
 from .engines import open_engine
 from .environments import Environments
 from .images.catalogue import Catalogue
@@ -86,6 +89,24 @@ class Configuration(Configurable):
         config=True
     )
 
+    ssh = Bool(
+        True, help="Give new environments an SSH server that lets in keys only, and its user only."
+    ).tag(config=True)
+    ssh_port = Integer(
+        7603,
+        help="The first port on 127.0.0.1 that leads to the SSH server of an environment; the "
+        "next free one for each one after. 0 publishes none: `jupyter dlenv ssh` then goes "
+        "through the engine.",
+    ).tag(config=True)
+    ssh_own_keys = Bool(
+        True,
+        help="Let in the owner's keys: ~/.ssh/*.pub, and the lines of ~/.ssh/authorized_keys "
+        "that have no options.",
+    ).tag(config=True)
+    ssh_authorized_keys = List(
+        Unicode(), help="Further public keys that are let into all environments of the owner."
+    ).tag(config=True)
+
     @classmethod
     def load(cls, parent: Any = None, config: Config | None = None) -> Configuration:
         """Read ``jupyter_dlenv_config.{json,py}`` along Jupyter's config path.
@@ -149,6 +170,23 @@ class Configuration(Configurable):
             max_environments=self.max_environments,
         )
 
+    @property
+    def ssh_settings(self) -> SshSettings | None:
+        """Return how environments are reached by SSH; ``None`` if they are not.
+
+        Raises:
+            InvalidSpecError: What should be a public key is none.
+        """
+        if not self.ssh:
+            return None
+        binds = [p for p in self.allowed_bind_addresses if fnmatchcase("127.0.0.1", p)]
+        return SshSettings(
+            first_port=self.ssh_port if binds else 0,
+            allowed_ports=self.allowed_host_ports,
+            own_keys=Path.home() / ".ssh" if self.ssh_own_keys else None,
+            keys=tuple(public_key(key) for key in self.ssh_authorized_keys),
+        )
+
     def open(self, engine: str = "") -> Environments:
         """Return the environments on an engine; whoever asks closes them with ``aclose``.
 
@@ -170,6 +208,7 @@ class Configuration(Configurable):
             data_dir=data_dir,
             runtime_dir=Path(self.runtime_dir),
             catalogue=Catalogue.load(registry=self.catalogue_registry),
+            ssh=self.ssh_settings,
         )
 
     def with_default_mount(self, spec: EnvironmentSpec, directory: str) -> EnvironmentSpec:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from .access.ssh import SshAccess, SshSettings
 from .engines.base import (
     ContainerState,
     Engine,
@@ -45,7 +46,7 @@ from .images.catalogue import Catalogue
 from .images.library import ImageLibrary
 from .kernels.kernelspecs import KernelSpecs
 from .labels import ID, OWNER, ROLE
-from .making import Making, agent_answers, wish_of
+from .making import Making, wish_of
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status, validate_name
 from .observe import is_abandoned, observe
 from .obtain import ReportProgress, obtain
@@ -81,6 +82,7 @@ class Environments:
         runtime_dir: Path,
         gpu_reader: Callable[[], Reader] = NvmlReader,
         catalogue: Catalogue | None = None,
+        ssh: SshSettings | None = None,
     ) -> None:
         self.engine = engine
         self.owner = owner
@@ -93,6 +95,7 @@ class Environments:
             catalogue=catalogue,
         )
         self.kernelspecs = KernelSpecs(data_dir / "kernels")
+        self.ssh = SshAccess(data_dir / "ssh", ssh)
         self._caller = caller
         self._policy = policy
         self._cache_dir = data_dir / "images"
@@ -102,6 +105,7 @@ class Environments:
             engine,
             self._leases,
             self._runtime_dirs,
+            self.ssh,
             owner=owner,
             caller=caller,
         )
@@ -110,6 +114,7 @@ class Environments:
             self._making,
             self._runtime_dirs,
             self.kernelspecs,
+            self.ssh,
             cache_dir=self._cache_dir,
         )
 
@@ -143,6 +148,7 @@ class Environments:
             owner=self.owner,
             cache_dir=self._cache_dir,
             report=report,
+            ssh=self.ssh.wanted,
         )
         report(Progress(phase=Phase.CREATING, message=spec.name))
         async with AsyncExitStack() as undo:
@@ -180,6 +186,7 @@ class Environments:
         environments = tuple(sorted((e for e in found if e is not None), key=lambda e: e.name))
         ids = {e.id for e in environments}
         await asyncio.to_thread(self._runtime_dirs.sweep, ids, engine_id=facts.id)
+        await asyncio.to_thread(self.ssh.keys.sweep, ids, engine_id=facts.id)
         complete = [e for e in environments if e.status is not Status.LAUNCHING]
         await asyncio.to_thread(
             self.kernelspecs.sync, complete, engine=self.engine.name, known=known
@@ -231,7 +238,7 @@ class Environments:
         sockets = Path(environment.runtime_dir)
         await asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
         await self.engine.start(environment.container_id)
-        await agent_answers(self.engine, environment.container_id, sockets)
+        await self._making.ready(environment)
         return await self.get(environment.name)
 
     def _holding_gpus(self, environment: Environment) -> AbstractAsyncContextManager[str]:
@@ -302,6 +309,7 @@ class Environments:
             environment.container_id, volumes={OWNER: self.owner, ROLE: "home"}
         )
         await asyncio.to_thread(self._runtime_dirs.discard, Path(environment.runtime_dir))
+        await asyncio.to_thread(self.ssh.discard, environment.id)
         await asyncio.to_thread(self.kernelspecs.remove, name, engine=self.engine.name)
 
     async def gpu_trouble(self, name: str) -> EngineError | None:

@@ -18,6 +18,8 @@ engine itself said is kept in ``detail``, word for word.
     ├── JobNotFoundError            job-not-found
     ├── NoFreeGpuError              no-free-gpu
     │   └── GpusTakenError          gpus-taken
+    ├── SshUnavailableError         ssh-unavailable
+    ├── SshConfigError              ssh-config
     ├── EngineError                 engine-error
     │   ├── EngineUnreachableError  engine-unreachable
     │   ├── EnginePermissionError   engine-permission
@@ -360,3 +362,17 @@ class GpusTakenError(NoFreeGpuError):
         "Wait for them, or re-create it on others, its home and mounts stay: "
         "`jupyter dlenv recreate NAME`."
     )
+
+
+class SshUnavailableError(DlenvError):
+    """There is no way into the environment by SSH."""
+
+    code = "ssh-unavailable"
+    default_hint = "Use `jupyter dlenv shell NAME`, or an image with openssh-server in it."
+
+
+class SshConfigError(DlenvError):
+    """The user's SSH configuration cannot be changed."""
+
+    code = "ssh-config"
+    default_hint = "`jupyter dlenv ssh-config show` prints what to add by hand."

@@ -33,6 +33,8 @@ PYTHON = f"{PREFIX}.python"
 GPUS = f"{PREFIX}.gpus"
 #: What somebody waits for in line, as JSON.
 WAITS = f"{PREFIX}.waits"
+#: The host port of the SSH server, kept for the environment's life.
+SSH_PORT = f"{PREFIX}.ssh-port"
 #: On derived images: the id of the image below and the recipe that was applied.
 BASE = f"{PREFIX}.base"
 RECIPE = f"{PREFIX}.recipe"
@@ -50,6 +52,7 @@ class EnvironmentLabels:
     home: str
     python: str
     gpus: tuple[str, ...] = ()
+    ssh_port: int = 0
 
     def to_labels(self) -> dict[str, str]:
         return {
@@ -64,6 +67,7 @@ class EnvironmentLabels:
             HOME: self.home,
             PYTHON: self.python,
             GPUS: ",".join(self.gpus),
+            **({SSH_PORT: str(self.ssh_port)} if self.ssh_port else {}),
         }
 
     @classmethod
@@ -86,6 +90,7 @@ class EnvironmentLabels:
                 home=labels[HOME],
                 python=labels[PYTHON],
                 gpus=gpus_of(labels),
+                ssh_port=read_port(labels),
             )
         except (KeyError, ValueError) as error:
             raise InvalidSpecError("The labels of the container are not ours.") from error
@@ -94,3 +99,9 @@ class EnvironmentLabels:
 def gpus_of(labels: Mapping[str, str]) -> tuple[str, ...]:
     """Return the UUIDs of a GPU lease; what nobody could have leased is left out."""
     return tuple(uuid for uuid in labels.get(GPUS, "").split(",") if is_gpu_uuid(uuid))
+
+
+def read_port(labels: Mapping[str, str]) -> int:
+    """Return the host port of the SSH server of any owner's environment; 0 if it has none."""
+    text = labels.get(SSH_PORT, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0

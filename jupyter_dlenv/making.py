@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from .engines.base import ContainerPlan, ContainerState, Engine, EngineFacts
+from .access.ports import is_blamed
+from .access.ssh import SshAccess
+from .answering import agent_link
+from .engines.base import ContainerPlan, Engine, EngineFacts
 from .engines.completion import to_its_end, undisturbed
-from .errors import ContainerNameTakenError, DlenvError, EnvironmentDiedError, NameTakenError
-from .gpus.leases import GpuLeases, Wish
+from .errors import (
+    ContainerNameTakenError,
+    ContainerNotFoundError,
+    NameTakenError,
+    PortTakenError,
+)
+from .gpus.leases import CreateContainer, GpuLeases, Wish
 from .gpus.line import PlaceInLine
 from .gpus.sight import look_inside, trouble
 from .images.prepare import PreparedImage
-from .kernels.link import AgentLink
 from .labels import ID, EnvironmentLabels, gpus_of
 from .launcher import own_identity
-from .models import EnvironmentSpec, Phase, Progress
+from .models import Environment, EnvironmentSpec, Phase, Progress
+from .observe import observe
 from .obtain import ReportProgress
 from .plan import (
     Caller,
@@ -30,8 +40,16 @@ from .plan import (
 )
 from .runtime_dirs import RuntimeDirs
 
-#: An image's entrypoint may check GPUs and print for a while before the agent starts.
-AGENT_TIMEOUT = 120.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """What a container is made from, but for its GPUs and the port of SSH."""
+
+    spec: EnvironmentSpec
+    facts: EngineFacts
+    labels: EnvironmentLabels
+    prepared: PreparedImage | None
+    old: Environment | None
 
 
 class Making:
@@ -42,6 +60,7 @@ class Making:
         engine: Engine,
         leases: GpuLeases,
         runtime_dirs: RuntimeDirs,
+        ssh: SshAccess,
         *,
         owner: str,
         caller: Caller,
@@ -49,6 +68,7 @@ class Making:
         self._engine = engine
         self._leases = leases
         self._runtime_dirs = runtime_dirs
+        self._ssh = ssh
         self._owner = owner
         self._caller = caller
 
@@ -60,6 +80,7 @@ class Making:
         *,
         undo: AsyncExitStack,
         report: ReportProgress,
+        old: Environment | None = None,
         own: tuple[str, ...] = (),
         line: PlaceInLine | None = None,
     ) -> str:
@@ -69,49 +90,113 @@ class Making:
 
         Args:
             undo: Is told, step by step, how all of it is removed again.
+            old: Takes its place, and keeps its SSH keys and port.
             own: Ids of containers that this one takes the place of: it may have their GPUs.
             line: Wait in line until there are enough GPUs.
 
         Raises:
             NoFreeGpuError, GpuMismatchError, NameTakenError, EnvironmentDiedError, EngineError
         """
-        labels = self._new_labels(spec, prepared)
-        sockets = Path(labels.runtime_dir)
+        draft = _Draft(
+            spec=spec,
+            facts=facts,
+            prepared=prepared,
+            old=old,
+            labels=self._new_labels(spec, prepared),
+        )
+        environment_id = draft.labels.id
+        sockets = Path(draft.labels.runtime_dir)
         undo.push_async_callback(
             undisturbed, asyncio.to_thread, self._runtime_dirs.discard, sockets
         )
-        making = asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
-        await to_its_end(making)
-
-        def plan(gpus: tuple[str, ...]) -> ContainerPlan:
-            return self._plan(spec, facts, replace(labels, gpus=gpus), prepared)
+        await to_its_end(asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id))
+        undo.push_async_callback(undisturbed, asyncio.to_thread, self._ssh.discard, environment_id)
+        await to_its_end(
+            self._ssh.make_keys(
+                environment_id, name=spec.name, engine_id=facts.id, like=old.id if old else ""
+            )
+        )
 
         def made(container_id: str) -> None:
             undo.push_async_callback(
-                undisturbed, self._engine.remove, container_id, volumes={ID: labels.id}
+                undisturbed, self._engine.remove, container_id, volumes={ID: environment_id}
             )
 
         def waiting(words: str) -> None:
             report(Progress(phase=Phase.CREATING, message=words))
 
+        refused: set[int] = set()
+        while True:
+            create = partial(self._create, draft, refused)
+            container_id = await self._with_gpus(
+                draft, create, made=made, own=own, line=line, report=waiting
+            )
+            report(Progress(phase=Phase.STARTING, message="Waiting for the environment to answer"))
+            try:
+                await self._engine.start(container_id)
+            except PortTakenError as error:
+                port = (await self._observed(container_id)).ssh_port
+                if not is_blamed(error, port):
+                    raise
+                # Somebody has taken the port of SSH in between.
+                refused.add(port)
+                await self._engine.remove(container_id, volumes={ID: environment_id})
+            else:
+                break
+        await self.ready(await self._observed(container_id))
+        await self._check_gpus(spec.name, facts, container_id)
+        return container_id
+
+    async def ready(self, environment: Environment) -> None:
+        """Wait until the agent of a container answers, and have it run the SSH server."""
+        directory = Path(environment.runtime_dir)
+        link = await agent_link(self._engine, environment.container_id, directory)
+        try:
+            isolated = (await self._engine.probe()).isolated
+            await self._ssh.open(environment, link, owner=self._owner, isolated=isolated)
+        finally:
+            await link.aclose()
+
+    async def _with_gpus(
+        self,
+        draft: _Draft,
+        create: CreateContainer,
+        *,
+        made: Callable[[str], None],
+        own: tuple[str, ...],
+        line: PlaceInLine | None,
+        report: Callable[[str], None],
+    ) -> str:
+        spec, prepared = draft.spec, draft.prepared
         try:
             if spec.gpus.wants_none:
-                container_id = await self._engine.create(plan(()))
+                container_id = await create(())
                 made(container_id)
-            else:
-                wish = wish_of(spec, prepared.image_id if prepared else spec.image, own=own)
-                container_id = await self._leases.create(
-                    wish, plan, made=made, line=line, report=waiting
-                )
+                return container_id
+            wish = wish_of(spec, prepared.image_id if prepared else spec.image, own=own)
+            return await self._leases.create(wish, create, made=made, line=line, report=report)
         except ContainerNameTakenError as error:
             raise NameTakenError(
                 f"Another launch of {spec.name!r} is under way.", detail=error.detail
             ) from error
-        report(Progress(phase=Phase.STARTING, message="Waiting for the environment to answer"))
-        await self._engine.start(container_id)
-        await agent_answers(self._engine, container_id, sockets)
-        await self._check_gpus(spec.name, facts, container_id)
-        return container_id
+
+    async def _create(self, draft: _Draft, refused: set[int], gpus: tuple[str, ...]) -> str:
+        plan = self._plan(draft, gpus)
+        ports, prepared = self._ssh.ports, draft.prepared
+        if ports is None or prepared is None or not prepared.probe.sshd:
+            return await self._engine.create(plan)
+        kept = draft.old.ssh_port if draft.old else 0
+        async with ports.choice(self._engine, plan, refused=refused, kept=kept) as chosen:
+            return await self._engine.create(chosen)
+
+    async def _observed(self, container_id: str) -> Environment:
+        state = await self._engine.inspect(container_id)
+        environment = observe(
+            state, owner=self._owner, engine=self._engine.name, runtime_dirs=self._runtime_dirs
+        )
+        if environment is None:
+            raise ContainerNotFoundError("The container was exchanged while it started.")
+        return environment
 
     async def _check_gpus(self, name: str, facts: EngineFacts, container_id: str) -> None:
         """Compare what the container sees with what it was given, on machines with GPUs.
@@ -140,20 +225,15 @@ class Making:
             python=environment_python(prepared),
         )
 
-    def _plan(
-        self,
-        spec: EnvironmentSpec,
-        facts: EngineFacts,
-        labels: EnvironmentLabels,
-        prepared: PreparedImage | None,
-    ) -> ContainerPlan:
-        if prepared is None:
+    def _plan(self, draft: _Draft, gpus: tuple[str, ...]) -> ContainerPlan:
+        spec, labels = draft.spec, replace(draft.labels, gpus=gpus)
+        if draft.prepared is None:
             return process_container(spec, labels=labels)
         return image_container(
             spec,
             labels=labels,
-            prepared=prepared,
-            user=process_user(spec, self._caller, facts),
+            prepared=draft.prepared,
+            user=process_user(spec, self._caller, draft.facts),
             caller=self._caller,
         )
 
@@ -166,35 +246,3 @@ def wish_of(spec: EnvironmentSpec, image: str, *, own: tuple[str, ...] = ()) -> 
         own: Ids of containers whose place the new one takes.
     """
     return Wish(name=spec.name, request=spec.gpus, shared=spec.shared, image=image, own=own)
-
-
-async def agent_answers(engine: Engine, container_id: str, directory: Path) -> None:
-    """Wait until the agent answers; the end of the container ends the wait.
-
-    Raises:
-        EnvironmentDiedError: Its last words are in ``detail``.
-        AgentUnreachableError: It runs, and is silent.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + AGENT_TIMEOUT
-    while True:
-        try:
-            link = await AgentLink.connect(directory, timeout=1)
-        except DlenvError as error:
-            state = await engine.inspect(container_id)
-            if state.state != "running":
-                raise EnvironmentDiedError(
-                    f"The environment ended at once (exit code {state.exit_code}).",
-                    detail=await _last_words(engine, container_id, state),
-                ) from error
-            if loop.time() > deadline:
-                raise
-            await asyncio.sleep(0.05)
-        else:
-            await link.aclose()
-            return
-
-
-async def _last_words(engine: Engine, container_id: str, state: ContainerState) -> str:
-    chunks = [chunk async for chunk in engine.logs(container_id, tail=30)]
-    return "\n".join(filter(None, [state.error, b"".join(chunks).decode(errors="replace")]))

@@ -188,6 +188,7 @@ class Environment:
         exit_code: Of the last run; ``None`` while it runs or never ran.
         runtime_dir: On the host: the private directory of the agent's sockets.
         home: Inside: the writable home directory.
+        ssh_port: On the engine's host, of the SSH server; 0 if none is published.
     """
 
     id: str
@@ -205,6 +206,7 @@ class Environment:
     out_of_memory: bool = False
     runtime_dir: str = ""
     home: str = ""
+    ssh_port: int = 0
 
     @property
     def name(self) -> str:
@@ -236,6 +238,7 @@ class Environment:
             "exit_code": self.exit_code,
             "out_of_memory": self.out_of_memory,
             "home": self.home,
+            "ssh_port": self.ssh_port,
             "spec": self.spec.to_json(),
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from .access.ports import SSH
 from .engines.base import ContainerState
 from .errors import InvalidSpecError
 from .gpus.holders import HOLD
@@ -69,4 +70,7 @@ def observe(
         out_of_memory=state.out_of_memory,
         runtime_dir=labels.runtime_dir,
         home=labels.home,
+        ssh_port=next(
+            (p.host_port for p in state.ports if p.container_port == SSH), labels.ssh_port
+        ),
     )

@@ -26,8 +26,9 @@ async def obtain(
     owner: str,
     cache_dir: Path,
     report: ReportProgress,
+    ssh: bool = False,
 ) -> PreparedImage | None:
-    """Find, pull or build the image, and add what a kernel needs.
+    """Find, pull or build the image, and add what a kernel needs, and an SSH server.
 
     Returns:
         ``None`` on an engine that has no images.
@@ -44,6 +45,7 @@ async def obtain(
         labels={OWNER: owner, LAUNCHER: own_identity()},
         cache_dir=cache_dir,
         report=forwarder(Phase.PREPARING, report),
+        ssh=ssh,
     )
 
 

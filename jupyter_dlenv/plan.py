@@ -20,6 +20,11 @@ AGENT_TARGET = "/opt/dlenv/agent"
 HOME_TARGET = "/home/dlenv"
 _LAUNCHING = ".launching"
 _REPLACED = ".replaced"
+#: The profile of a login shell replaces PATH, and with it the image's own programs.
+_PROFILE = FileToPut(
+    path="/etc/profile.d/zz-dlenv.sh",
+    content=b'if [ -n "${DLENV_PATH-}" ]; then PATH=$DLENV_PATH; export PATH; fi\n',
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +121,7 @@ def image_container(
         shm_size=spec.shm_size,
         ulimits=spec.ulimits,
         gpus=labels.gpus,
-        files=agent_files(),
+        files=(*agent_files(), _PROFILE),
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
+from .access.ssh import SshAccess
 from .engines.base import ContainerState, Engine, EngineFacts, SupportsImages
 from .engines.completion import undisturbed
 from .errors import ContainerNameTakenError, ContainerNotFoundError, NameTakenError
@@ -39,6 +40,7 @@ class Recreating:
         making: Making,
         runtime_dirs: RuntimeDirs,
         kernelspecs: KernelSpecs,
+        ssh: SshAccess,
         *,
         cache_dir: Path,
     ) -> None:
@@ -46,6 +48,7 @@ class Recreating:
         self._making = making
         self._runtime_dirs = runtime_dirs
         self._kernelspecs = kernelspecs
+        self._ssh = ssh
         self._cache_dir = cache_dir
 
     async def recreate(
@@ -73,7 +76,7 @@ class Recreating:
                     await self._engine.stop(old.container_id, timeout=_STOP_TIMEOUT)
                 own = (old.container_id, hold)
                 container_id = await self._making.make(
-                    spec, facts, prepared, undo=undo, report=report, own=own
+                    spec, facts, prepared, undo=undo, report=report, old=old, own=own
                 )
             undo.push_async_callback(undisturbed, self._engine.rename, old.container_id, name)
             await self._engine.rename(old.container_id, replaced_name(old.owner, old.name))
@@ -87,6 +90,7 @@ class Recreating:
         # Its home belongs to the new one now.
         await self._engine.remove(old.container_id)
         await asyncio.to_thread(self._runtime_dirs.discard, Path(old.runtime_dir))
+        await asyncio.to_thread(self._ssh.discard, old.id)
 
     async def _prepared(self, old: Environment) -> PreparedImage | None:
         """Return the very image that runs now: its tag may mean another one meanwhile."""

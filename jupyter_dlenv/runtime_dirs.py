@@ -18,6 +18,7 @@ class RuntimeDirs:
 
     The outer one is 0700.  The inner one, which is mounted into the container, is open to
     all: inside, the image's own user may be anybody; outside, nobody gets past the outer.
+    Its sticky bit keeps the other users inside from replacing the agent's files.
 
     All methods block for a moment and belong in a thread.
     """
@@ -52,7 +53,7 @@ class RuntimeDirs:
         note = f"{engine_id}\n{own_identity()}\n"
         (outer / "launcher").write_text(note, encoding="utf-8")
         inner.mkdir(exist_ok=True)
-        inner.chmod(0o777)
+        inner.chmod(0o1777)
 
     def discard(self, inner: Path) -> None:
         """Remove the directories of an environment, if they are there."""

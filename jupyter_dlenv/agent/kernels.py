@@ -63,14 +63,21 @@ class Kernels:
 
     Args:
         on_exit: Called with the event when a kernel has ended that was started successfully.
+        on_other: Called with the pid and the exit code of any other process that was reaped.
     """
 
     def __init__(
-        self, directory: str, home: str, *, on_exit: Callable[[Dict[str, Any]], None]
+        self,
+        directory: str,
+        home: str,
+        *,
+        on_exit: Callable[[Dict[str, Any]], None],
+        on_other: Callable[[int, int], None],
     ) -> None:
         self._directory = directory
         self._home = home
         self._on_exit = on_exit
+        self._on_other = on_other
         #: Those that were started successfully, by id.
         self._kernels: Dict[str, Kernel] = {}
         #: Those that have not been reaped, by pid.
@@ -155,6 +162,8 @@ class Kernels:
             kernel = self._processes.get(pid)
             if kernel is not None:
                 self._end(kernel, code, signum)
+            else:
+                self._on_other(pid, code)
 
     async def watch_unadopted(self) -> None:
         """Notice ends by asking, where the system does not make us a parent; codes are unknown."""

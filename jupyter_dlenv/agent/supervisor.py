@@ -23,6 +23,7 @@ from typing import Any, Dict, Set
 
 from . import linux
 from .kernels import Kernels
+from .sshd import SshServer
 from .wire import MAX_LINE, PROTOCOL, RequestError, decode, encode, say
 
 _KERNEL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -40,13 +41,15 @@ class Supervisor:
         self._writers: Set[asyncio.StreamWriter] = set()
         self._conversations: "Set[asyncio.Task[None]]" = set()
         self._stopping = asyncio.Event()
-        self._kernels = Kernels(directory, home, on_exit=self._broadcast)
+        self._ssh = SshServer(directory)
+        self._kernels = Kernels(directory, home, on_exit=self._broadcast, on_other=self._ssh.reaped)
         self._operations = {
             "hello": self._hello,
             "start_kernel": self._start_kernel,
             "signal": self._signal,
             "kernels": self._list_kernels,
             "forget": self._forget,
+            "ssh": self._configure_ssh,
             "shutdown": self._shutdown,
         }
 
@@ -61,6 +64,7 @@ class Supervisor:
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._stopping.set)
         self._kernels.remove_files()
+        self._ssh.resume()
         server = await self._listen()
         say("ready in %s, Python %s" % (self._directory, platform.python_version()))
         try:
@@ -72,6 +76,7 @@ class Supervisor:
                 os.unlink(self._socket)
             for task in background:
                 task.cancel()
+            self._ssh.close()
             await self._kernels.end_all()
             for writer in list(self._writers):
                 writer.close()
@@ -188,6 +193,14 @@ class Supervisor:
 
     async def _forget(self, request: Dict[str, Any]) -> Dict[str, Any]:
         return {"forgotten": self._kernels.forget(_kernel_id(request))}
+
+    async def _configure_ssh(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        return self._ssh.configure(
+            _text(request, "host_key"),
+            _text(request, "authorized_keys"),
+            listen=request.get("listen") is True,
+            own_system=request.get("own_system") is True,
+        )
 
     async def _shutdown(self, _: Dict[str, Any]) -> Dict[str, Any]:
         self._stopping.set()

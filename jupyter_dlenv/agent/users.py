@@ -51,6 +51,9 @@ def add_user(uid: int, gid: int, name: str, home: str, etc: str = "/etc") -> Non
         own = [entry for entry in entries if len(entry) == 7 and entry[2] == str(uid)]
         for entry in own:
             entry[5] = home
+            # An image's account for a service; nobody could log in.
+            if os.path.basename(entry[6]) in ("", "nologin", "false"):
+                entry[6] = shell
         if not own:
             taken = {entry[0] for entry in entries}
             entries.append([_unique(name, taken), "x", str(uid), str(gid), "", home, shell])
@@ -61,6 +64,30 @@ def add_user(uid: int, gid: int, name: str, home: str, etc: str = "/etc") -> Non
 
     _rewrite(os.path.join(etc, "passwd"), users)
     _rewrite(os.path.join(etc, "group"), groups)
+
+
+def allow_ssh_as_root(etc: str = "/etc", run: str = "/run") -> None:
+    """Make what sshd wants of a system if it runs as root: an account, a directory, no lock."""
+
+    def users(entries: List[List[str]]) -> None:
+        if not any(entry[0] == "sshd" for entry in entries):
+            taken = {entry[2] for entry in entries if len(entry) > 2}
+            uid = next(str(n) for n in range(101, 1000) if str(n) not in taken)
+            entries.append(["sshd", "x", uid, "65534", "", "/run/sshd", "/usr/sbin/nologin"])
+
+    def passwords(entries: List[List[str]]) -> None:
+        for entry in entries:
+            # Without PAM sshd takes "!" for an account that nobody may use, even with a key.
+            if entry[0] == "root" and len(entry) > 1 and entry[1].startswith("!"):
+                entry[1] = "*"
+
+    _rewrite(os.path.join(etc, "passwd"), users)
+    if os.path.exists(os.path.join(etc, "shadow")):
+        _rewrite(os.path.join(etc, "shadow"), passwords)
+    try:
+        os.makedirs(os.path.join(run, "sshd"), mode=0o755, exist_ok=True)
+    except OSError as error:
+        say("sshd has no directory of its own: %s" % error)
 
 
 def _make_home(home: str, uid: int, gid: int) -> None:
@@ -91,10 +118,18 @@ def _rewrite(path: str, change: Callable[[List[List[str]]], None]) -> None:
         return
     temporary = path + ".dlenv"
     try:
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        # It may be the file of passwords: not for others to read, not even for a moment.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(after)
         if before:
+            found = os.stat(path)
+            os.chown(temporary, found.st_uid, found.st_gid)
             shutil.copymode(path, temporary)
+        else:
+            os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
         say("%s cannot be written: %s" % (path, error))

@@ -6,6 +6,7 @@ import click
 
 from .._version import __version__
 from .completion import completion
+from .connect import connect, open_
 from .doctor import doctor
 from .gpus import gpus
 from .images import images, pull
@@ -16,6 +17,8 @@ from .launch import launch
 from .lifecycle import remove, restart, start, stop
 from .look import list_, logs, show
 from .outcome import print_json
+from .ssh import cp, ssh, ssh_stream
+from .ssh_config import ssh_config
 
 _EPILOG = """\b
 Exit codes:
@@ -29,7 +32,7 @@ Exit codes:
   7    the administrator's policy refuses
   8    too few GPUs are free
   130  interrupted, or answered with no
-`exec` and `shell` pass on the exit code of what they ran.
+`exec`, `shell` and `ssh` pass on the exit code of what they ran.
 """
 
 
@@ -64,6 +67,7 @@ def version(invocation: Invocation) -> None:
 
 for _command in (
     *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
+    *(connect, ssh, cp, open_, ssh_config, ssh_stream),
     *(images, pull, gpus, doctor, kernelspec, completion, version),
 ):
     dlenv.add_command(_command)

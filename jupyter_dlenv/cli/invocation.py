@@ -53,8 +53,14 @@ class Invocation:
         work: Callable[[Environments], Coroutine[Any, Any, _T]],
         *,
         on_interrupt: Callable[[], None] = lambda: None,
+        owner: str = "",
     ) -> _T:
         """Open the environments, do the work, and close them, whatever happens.
+
+        Args:
+            work: Is given the environments.
+            on_interrupt: Called at the first signal.
+            owner: Whose environments, if not the configured one's.
 
         Raises:
             Interrupted: By a signal, after the work has cleaned up.
@@ -62,17 +68,21 @@ class Invocation:
         # Imported here for the reason above.
         import asyncio  # noqa: PLC0415
 
-        return asyncio.run(self._run(work, on_interrupt))
+        return asyncio.run(self._run(work, on_interrupt, owner))
 
     async def _run(
         self,
         work: Callable[[Environments], Coroutine[Any, Any, _T]],
         on_interrupt: Callable[[], None],
+        owner: str,
     ) -> _T:
         # Imported here for the reason above.
         from .interrupts import interruptible  # noqa: PLC0415
 
-        environments = self.configuration().open(self.engine)
+        configuration = self.configuration()
+        if owner:
+            configuration.owner = owner
+        environments = configuration.open(self.engine)
         try:
             return await interruptible(work(environments), on_interrupt)
         finally:

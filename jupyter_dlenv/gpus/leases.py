@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -38,6 +38,8 @@ from .mutex import LeaseEngine, gpu_mutex
 from .source import GpuSource
 
 _log = logging.getLogger(__name__)
+CreateContainer = Callable[[tuple[str, ...]], Awaitable[str]]
+"""Creates, and does not start, the container that holds these UUIDs; returns its id."""
 #: How often the mutex may be broken under us.
 _TRIES = 3
 #: How often somebody in line looks.
@@ -109,7 +111,9 @@ class GpuLeases:
                     name=name, request=GpuRequest(devices=uuids), shared=shared, image=image
                 )
                 try:
-                    hold = await self._create(wish, lambda _: plan, made, counted=True)
+                    hold = await self._create(
+                        wish, lambda _: self._engine.create(plan), made, counted=True
+                    )
                 except (NoFreeGpuError, InvalidSpecError) as error:
                     raise _taken(name, error) from error
             else:
@@ -124,7 +128,7 @@ class GpuLeases:
     async def create(
         self,
         wish: Wish,
-        plan: Callable[[tuple[str, ...]], ContainerPlan],
+        create: CreateContainer,
         *,
         made: Callable[[str], None],
         line: PlaceInLine | None = None,
@@ -133,7 +137,7 @@ class GpuLeases:
         """Choose GPUs and create the container that holds them; return its id.
 
         Args:
-            plan: Returns the container for these UUIDs, with their label.
+            create: Creates the container for these UUIDs, with their label.
             made: Called with the id of each container that was made, so that the caller can
                 remove it when a later step fails.
             line: Wait in line until there are enough GPUs, however long that takes.
@@ -143,7 +147,7 @@ class GpuLeases:
             NoFreeGpuError, InvalidSpecError, NotAllowedError, EngineTimeoutError
         """
         if line is None:
-            return await self._create(wish, plan, made)
+            return await self._create(wish, create, made)
         engine = self._capable()
         await self._check_possible(wish)
         async with standing_in_line(
@@ -161,7 +165,7 @@ class GpuLeases:
                 try:
                     # A look first: the mutex is for those who may have what they want.
                     await self._choose(engine, wish, ticket=standing.ticket)
-                    return await self._create(wish, plan, made, ticket=standing.ticket)
+                    return await self._create(wish, create, made, ticket=standing.ticket)
                 except NoFreeGpuError:
                     report(await self._place(engine, wish, standing.ticket))
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -182,7 +186,7 @@ class GpuLeases:
     async def _create(
         self,
         wish: Wish,
-        plan: Callable[[tuple[str, ...]], ContainerPlan],
+        create: CreateContainer,
         made: Callable[[str], None],
         *,
         counted: bool = False,
@@ -196,7 +200,7 @@ class GpuLeases:
                 choice = await self._choose(engine, wish, ticket=ticket)
                 if not counted:
                     await self._check_number(wish, len(choice.uuids))
-                container_id = await engine.create(plan(choice.uuids))
+                container_id = await create(choice.uuids)
                 made(container_id)
                 if await mutex.is_still_ours():
                     return container_id

@@ -1,4 +1,5 @@
-# Downloads Python for a Debian-like system, installs it, and sends the packages as an archive.
+# Downloads packages for a Debian-like system, and sends them with what they need as an archive.
+# Installs them first, if "install" says how.
 # Runs as root in a container that is thrown away; parts.py reads its standard output.
 
 set -e
@@ -12,7 +13,7 @@ fetch() {
         ${ca_bundle:+-o Acquire::https::CAInfo="$ca_bundle"} "$@"
 }
 fetch update
-fetch install --no-install-recommends --download-only python3
-sh -c "$install"
+fetch install --no-install-recommends --download-only $packages
+sh -c "${install:-:}"
 rm -rf "$parts/partial" "$parts/lock"
 tar -C "$parts" -cf - . >&3

@@ -30,7 +30,7 @@ from ..labels import ROLE
 from .download_settings import DownloadSettings, download_settings
 from .host_pip import pip_program
 from .probe import ImageProbe, probe_command, read_probe
-from .recipe import PARTS, install_debs, packages
+from .recipe import PARTS, SSH_PACKAGES, install_debs, packages
 from .wheels import fetch_wheels
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ async def fetch_parts(
     async with _workbench(engine, image, settings, labels, report) as bench:
         debs: tuple[FileToPut, ...] = ()
         if not probe.python:
-            debs = await bench.fetch_python()
+            debs = await bench.fetch_debs("python3", message="Downloading Python", install=True)
             probe = await bench.probe(image.id)
         try:
             wheels = await bench.fetch_wheels(probe)
@@ -92,6 +92,23 @@ async def fetch_parts(
     return debs + wheels
 
 
+async def fetch_ssh_parts(
+    engine: Engine,
+    image: ImageFacts,
+    *,
+    labels: Mapping[str, str],
+    report: ReportTransfer,
+) -> tuple[FileToPut, ...]:
+    """Return the Debian packages of an SSH server, by bare file names.
+
+    Raises:
+        BuildFailedError: They cannot be had.
+    """
+    settings = await download_settings()
+    async with _workbench(engine, image, settings, labels, report) as bench:
+        return await bench.fetch_debs(SSH_PACKAGES, message="Downloading an SSH server")
+
+
 class _Workbench:
     """A running container of the image, in which root downloads."""
 
@@ -107,16 +124,17 @@ class _Workbench:
         self._settings = settings
         self._report = report
 
-    async def fetch_python(self) -> tuple[FileToPut, ...]:
+    async def fetch_debs(
+        self, names: str, *, message: str, install: bool = False
+    ) -> tuple[FileToPut, ...]:
         script = resources.files(__package__).joinpath("fetch-debs.sh").read_text(encoding="utf-8")
         env = {
             "parts": PARTS,
-            "install": install_debs(),
+            "packages": names,
+            "install": install_debs() if install else "",
             "ca_bundle": _CA_BUNDLE if self._settings.ca_bundle else "",
         }
-        archive = await self._output(
-            ("/bin/sh", "-c", script), message="Downloading Python", env=env
-        )
+        archive = await self._output(("/bin/sh", "-c", script), message=message, env=env)
         return await asyncio.to_thread(_files, archive)
 
     async def probe(self, image_id: str) -> ImageProbe:

@@ -10,7 +10,7 @@ say home "$HOME"
 say workdir "$(pwd)"
 say bash "$(command -v bash)"
 
-for sshd in "$(command -v sshd)" /usr/sbin/sshd /usr/local/sbin/sshd; do
+for sshd in "$(command -v sshd)" /usr/sbin/sshd /usr/local/sbin/sshd /opt/dlenv/sshd/sshd; do
     if [ -x "$sshd" ]; then
         say sshd "$sshd"
         break

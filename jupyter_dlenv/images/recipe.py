@@ -1,4 +1,4 @@
-"""The Dockerfile that adds a Jupyter kernel to an image."""
+"""The Dockerfile that adds a Jupyter kernel and an SSH server to an image."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shlex
+from enum import Enum
 
 from ..engines.base import ImageFacts
 from ..errors import ImageUnsupportedError
@@ -18,14 +19,40 @@ PARTS = "/opt/dlenv/parts"
 #: Where the Python of Debian and of its relatives is.
 DEBIAN_PYTHON = "/usr/bin/python3"
 
+#: What gives a Debian-like image a way in by SSH, and by rsync through it.
+SSH_PACKAGES = "openssh-server rsync"
+#: Where this machine's own SSH server is put, if there are no packages to be had.
+CARRIED = "/opt/dlenv/sshd"
+
 #: The first pip that minds that a Python belongs to its distribution, unless told otherwise.
 _KNOWS_MANAGED = (23, 0, 1)
+#: The packages shall start no service, and leave no host key: all who have the image would
+#: share it.
+_WITHOUT_SERVICES = (
+    "set -e; policy=/usr/sbin/policy-rc.d; "
+    "if [ ! -e $policy ]; then printf '#!/bin/sh\\nexit 101\\n' > $policy; chmod +x $policy; "
+    "made=$policy; fi; "
+    "{install}; rm -f ${{made-}} /etc/ssh/ssh_host_*"
+)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?\Z")
 
 
-def prepared_tag(image_id: str) -> str:
-    """Return the name of the image that this recipe makes of another."""
-    return f"dlenv/prepared:{hashlib.sha256(f'{image_id} {RECIPE}'.encode()).hexdigest()[:12]}"
+class Sshd(Enum):
+    """How an SSH server is added to an image."""
+
+    NOT = "not"
+    PACKAGES = "packages"
+    CARRIED = "carried"
+
+
+def prepared_tag(image_id: str, *, sshd: bool = False) -> str:
+    """Return the name of the image that this recipe makes of another.
+
+    Args:
+        sshd: It gets an SSH server, in whatever way.
+    """
+    text = f"{image_id} {RECIPE}{' sshd' if sshd else ''}"
+    return f"dlenv/prepared:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def packages(probe: ImageProbe) -> tuple[str, ...]:
@@ -33,8 +60,8 @@ def packages(probe: ImageProbe) -> tuple[str, ...]:
     return ("ipykernel",) if probe.pip else ("ipykernel", "pip")
 
 
-def dockerfile(image: ImageFacts, probe: ImageProbe) -> str:
-    """Return the Dockerfile; everything it needs lies in ``parts/`` beside it.
+def dockerfile(image: ImageFacts, probe: ImageProbe, *, sshd: Sshd = Sshd.NOT) -> str:
+    """Return the Dockerfile; everything it needs lies in ``parts/`` and ``carried/`` beside it.
 
     Raises:
         ImageUnsupportedError: The image's USER cannot be written down again.
@@ -42,17 +69,25 @@ def dockerfile(image: ImageFacts, probe: ImageProbe) -> str:
     if image.user and not _USER.match(image.user):
         raise ImageUnsupportedError(f"The image has a USER that makes no sense: {image.user!r}.")
     name = image.tags[0] if image.tags else image.id
+    kernel = not probe.ipykernel
+    what = [*["a Jupyter kernel"] * kernel, *["an SSH server"] * (sshd is not Sshd.NOT)]
     lines = [
-        f"# Adds a Jupyter kernel to {name}. Written by jupyter_dlenv.",
+        f"# Adds {' and '.join(what)} to {name}. Written by jupyter_dlenv.",
         f"FROM {image.id}",
     ]
     if image.user:
         lines.append("USER root")
-    lines.append(f"COPY parts/ {PARTS}/")
-    if not probe.python:
-        lines.append(_run(install_debs()))
-    lines.append(_run(_install_wheels(probe)))
-    lines.append(_run(f"rm -rf {PARTS}"))
+    if sshd is Sshd.CARRIED:
+        lines.append(f"COPY carried/ {CARRIED}/")
+    if kernel or sshd is Sshd.PACKAGES:
+        lines.append(f"COPY parts/ {PARTS}/")
+        if sshd is Sshd.PACKAGES:
+            lines.append(_run(_WITHOUT_SERVICES.format(install=install_debs())))
+        elif not probe.python:
+            lines.append(_run(install_debs()))
+        if kernel:
+            lines.append(_run(_install_wheels(probe)))
+        lines.append(_run(f"rm -rf {PARTS}"))
     if image.user:
         lines.append(f"USER {image.user}")
     return "\n".join(lines) + "\n"

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import AgentError, AgentUnreachableError, KernelStartError
+from ..errors import (
+    AgentError,
+    AgentUnreachableError,
+    DlenvError,
+    KernelStartError,
+    SshUnavailableError,
+)
 
 PROTOCOL = 1
 #: A start includes the import of ipykernel from a cold disk, twice.
@@ -143,6 +149,27 @@ class AgentLink:
         """Return the kernels, the last ended ones included."""
         return list((await self._request("kernels"))["kernels"])
 
+    async def configure_ssh(
+        self, *, host_key: str, authorized_keys: str, listen: bool, own_system: bool
+    ) -> str:
+        """Give the SSH server its keys; return the user that it lets in.
+
+        Args:
+            listen: Accept connections on port 22, and not only over a stream.
+            own_system: The environment has a file system of its own, which may be changed.
+
+        Raises:
+            SshUnavailableError: There is no server in the environment, or it cannot run.
+        """
+        answer = await self._request(
+            "ssh",
+            host_key=host_key,
+            authorized_keys=authorized_keys,
+            listen=listen,
+            own_system=own_system,
+        )
+        return str(answer["user"])
+
     async def forget(self, kernel_id: str) -> None:
         """Let the agent drop what it knows of an ended kernel."""
         await self._request("forget", kernel_id=kernel_id)
@@ -235,6 +262,8 @@ def _facts(answer: dict[str, Any]) -> AgentFacts:
     return facts
 
 
-def _failure(error: dict[str, Any]) -> AgentError:
+def _failure(error: dict[str, Any]) -> DlenvError:
+    if error["code"] == "ssh-unavailable":
+        return SshUnavailableError(str(error["message"]), detail=str(error["detail"]))
     kind = KernelStartError if error["code"] == "kernel-start" else AgentError
     return kind(str(error["message"]), detail=str(error["detail"]))

@@ -22,6 +22,7 @@ STATUS: dict[type[DlenvError], HTTPStatus] = {
     errors.PullCancelledError: HTTPStatus.CONFLICT,
     errors.JobNotFoundError: HTTPStatus.NOT_FOUND,
     errors.NoFreeGpuError: HTTPStatus.CONFLICT,
+    errors.SshUnavailableError: HTTPStatus.NOT_IMPLEMENTED,
     errors.EngineUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EnginePermissionError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineTooOldError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -19,6 +19,7 @@ from ..engines.base import Engine
 from ..errors import DlenvError, InvalidSpecError
 from ..gpu_request import GpuRequest
 from ..models import EnvironmentSpec
+from ..reach import connection_sheet
 from ..untrusted import flag
 from . import openapi
 from .base import API, DlenvHandler, needs
@@ -126,6 +127,22 @@ class RestartHandler(DlenvHandler):
     @needs("execute")
     async def post(self, name: str) -> None:
         self.send_json((await self.dlenv.environments().restart(name)).to_json())
+
+
+class ConnectHandler(DlenvHandler):
+    """The ways into an environment."""
+
+    # Not read: whoever sees the sheet has, with the path of the key, the way in.
+    @needs("execute")
+    async def get(self, name: str) -> None:
+        sheet = await connection_sheet(
+            self.dlenv.environments(),
+            name,
+            url=f"{self.request.protocol}://{self.request.host}{self.base_url}",
+            via=self.get_query_argument("via", ""),
+            path=self.get_query_argument("path", ""),
+        )
+        self.send_json(sheet.to_json())
 
 
 class LogsHandler(DlenvHandler):
@@ -252,6 +269,7 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/environments/{name}/restart", RestartHandler),
     ("/environments/{name}/recreate", RecreateHandler),
     ("/environments/{name}/logs", LogsHandler),
+    ("/environments/{name}/connect", ConnectHandler),
     ("/jobs", JobsHandler),
     ("/jobs/{id}", JobHandler),
     ("/jobs/{id}/log", JobLogHandler),

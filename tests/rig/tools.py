@@ -1,4 +1,4 @@
-"""Gets the tools that a bare machine lacks: a virtual environment, Node, a browser.
+"""Gets the tools that a bare machine lacks: a virtual environment, Node, a browser, SSH.
 
 Standard library only: it runs before there is a virtual environment.
 """
@@ -53,6 +53,12 @@ def chromium() -> None:
         debian.install("chromium")
 
 
+def ssh() -> None:
+    """Get SSH's programs and rsync; without them the tests of SSH say that they did not run."""
+    if _may_install():
+        debian.install_missing(ssh="openssh-client", sshd="openssh-server", rsync="rsync")
+
+
 def _may_install() -> bool:
     return os.getuid() == 0 and debian.has_apt()
 
@@ -80,4 +86,4 @@ def _output(*command: str) -> str:
 
 
 if __name__ == "__main__":
-    {"venv": venv, "node": node, "chromium": chromium}[sys.argv[1]]()
+    {"venv": venv, "node": node, "chromium": chromium, "ssh": ssh}[sys.argv[1]]()

@@ -34,6 +34,9 @@ def tree(kind: type[DlenvError]) -> Iterator[type[DlenvError]]:
 
 def commands(group: click.Command, prefix: str = "") -> Iterator[str]:
     for name, command in getattr(group, "commands", {}).items():
+        # What only other programs call is nobody's example.
+        if command.hidden:
+            continue
         yield f"{prefix}{name}"
         yield from commands(command, f"{prefix}{name} ")
 
