@@ -8,7 +8,9 @@ engine itself said is kept in ``detail``, word for word.
 
     DlenvError
     ├── InvalidSpecError            invalid-spec
-    │   └── InvalidNameError        invalid-name
+    │   ├── InvalidNameError        invalid-name
+    │   ├── InvalidSpecFileError    invalid-spec-file
+    │   └── LockOutdatedError       lock-outdated
     ├── NotAllowedError             not-allowed
     ├── NameTakenError              name-taken
     ├── EnvironmentNotFoundError    environment-not-found
@@ -89,6 +91,20 @@ class InvalidNameError(InvalidSpecError):
     default_hint = (
         "Use 1 to 40 lower-case letters, digits, '-' or '_', beginning with a letter or a digit."
     )
+
+
+class InvalidSpecFileError(InvalidSpecError):
+    """A dlenv.toml or dlenv.lock cannot be used."""
+
+    code = "invalid-spec-file"
+    default_hint = "Correct the file; `jupyter dlenv init` writes one with comments."
+
+
+class LockOutdatedError(InvalidSpecError):
+    """The dlenv.lock pins another image than the dlenv.toml or the engine has."""
+
+    code = "lock-outdated"
+    default_hint = "If that is meant, pin anew: `jupyter dlenv launch --update-lock`."
 
 
 class NotAllowedError(DlenvError):

@@ -10,6 +10,7 @@ from .connect import connect, open_
 from .doctor import doctor
 from .gpus import gpus
 from .images import images, pull
+from .init import init
 from .inside import exec_, shell
 from .invocation import Invocation, common_options, pass_invocation
 from .kernelspec import kernelspec
@@ -66,7 +67,7 @@ def version(invocation: Invocation) -> None:
 
 
 for _command in (
-    *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
+    *(launch, init, list_, show, start, stop, restart, remove, logs, exec_, shell),
     *(connect, ssh, cp, open_, ssh_config, ssh_stream),
     *(images, pull, gpus, doctor, kernelspec, completion, version),
 ):
