@@ -14,7 +14,7 @@ import tomli_w
 
 from .engines.base import ImageFacts
 from .errors import InvalidSpecError, InvalidSpecFileError, LockOutdatedError
-from .images.reference import ImageReference
+from .images.pin import pinned, registry_digest
 from .toml_file import load
 from .untrusted import typed
 
@@ -53,7 +53,7 @@ class Lock:
         """
         if self.image != image:
             raise LockOutdatedError(f"{path} pins {self.image}, but {image} is wanted.")
-        return f"{image}@{self.digest}" if self.digest and "@" not in image else image
+        return pinned(image, self.digest)
 
     def check(self, facts: ImageFacts, *, path: Path) -> None:
         """Refuse another image under the old name, where the engine's id is all that is known.
@@ -70,19 +70,7 @@ class Lock:
 
 def lock_of(image: str, facts: ImageFacts) -> Lock:
     """Return the lock of an image that the engine has."""
-    return Lock(image=image, digest=digest_of(image, facts), image_id=facts.id)
-
-
-def digest_of(image: str, facts: ImageFacts) -> str:
-    """Return what the registry of an image reference knows the image by, or empty."""
-    wanted = ImageReference.parse(image)
-    if wanted.digest:
-        return wanted.digest
-    for text in facts.digests:
-        known = ImageReference.parse(text)
-        if (known.registry, known.repository) == (wanted.registry, wanted.repository):
-            return known.digest
-    return ""
+    return Lock(image=image, digest=registry_digest(image, facts), image_id=facts.id)
 
 
 def read_lock(path: Path) -> Lock | None:

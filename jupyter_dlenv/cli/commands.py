@@ -8,6 +8,7 @@ from .._version import __version__
 from .completion import completion
 from .connect import connect, open_
 from .doctor import doctor
+from .export import export
 from .gpus import gpus
 from .images import images, pull
 from .init import init
@@ -69,6 +70,6 @@ def version(invocation: Invocation) -> None:
 for _command in (
     *(launch, init, list_, show, start, stop, restart, remove, logs, exec_, shell),
     *(connect, ssh, cp, open_, ssh_config, ssh_stream),
-    *(images, pull, gpus, doctor, kernelspec, completion, version),
+    *(export, images, pull, gpus, doctor, kernelspec, completion, version),
 ):
     dlenv.add_command(_command)

@@ -12,6 +12,7 @@ import click
 
 from ..engines.base import SupportsImages
 from ..errors import ImageError, ImageNotFoundError
+from ..images.pin import pinned
 from ..images.reference import ImageReference
 from ..images.registry import Registry
 from ..lockfile import FILE_NAME as LOCK_NAME
@@ -132,7 +133,7 @@ async def _newest(image: str, architecture: str) -> str:
     except ImageError as error:
         _say(f"What the engine has is pinned: {error}")
         return image
-    return f"{image}@{manifest.digest}"
+    return pinned(image, manifest.digest)
 
 
 def _say(line: str) -> None:

@@ -20,6 +20,7 @@ from ..errors import DlenvError, InvalidSpecError
 from ..gpu_request import GpuRequest
 from ..models import EnvironmentSpec
 from ..reach import connection_sheet
+from ..take_along import export_environment
 from ..untrusted import flag
 from . import openapi
 from .base import API, DlenvHandler, needs
@@ -190,6 +191,17 @@ class LogsHandler(DlenvHandler):
             self.write(f"\n[{error}]\n")
 
 
+class ExportHandler(DlenvHandler):
+    """An environment as a file for another tool."""
+
+    @needs("read")
+    async def get(self, name: str) -> None:
+        target = self.get_query_argument("to", "")
+        self.send_json(
+            (await export_environment(self.dlenv.environments(), name, target)).to_json()
+        )
+
+
 class JobsHandler(DlenvHandler):
     """All launches."""
 
@@ -270,6 +282,7 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/environments/{name}/recreate", RecreateHandler),
     ("/environments/{name}/logs", LogsHandler),
     ("/environments/{name}/connect", ConnectHandler),
+    ("/environments/{name}/export", ExportHandler),
     ("/jobs", JobsHandler),
     ("/jobs/{id}", JobHandler),
     ("/jobs/{id}/log", JobLogHandler),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from importlib import resources
 
 import jsonschema
@@ -15,7 +16,7 @@ from jupyter_dlenv.cli import main
 from jupyter_dlenv.engines import open_engine
 from jupyter_dlenv.environments import Environments
 from jupyter_dlenv.errors import DlenvError
-from jupyter_dlenv.models import EnvironmentSpec
+from jupyter_dlenv.models import EnvironmentSpec, Mount
 from jupyter_dlenv.plan import Caller
 from jupyter_dlenv.policy import Policy
 
@@ -150,3 +151,11 @@ def run_json(run, schema):
         return done.returncode, result
 
     return run_one
+
+
+@pytest.fixture
+def launched(project, environments, spec, jp_asyncio_loop):
+    """Return the name of an environment that runs, with the project mounted."""
+    mount = Mount(source=str(project), target=str(project))
+    spec = replace(spec, mounts=(mount,), workdir=str(project))
+    return jp_asyncio_loop.run_until_complete(environments.launch(spec)).name

@@ -9,25 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pexpect
 import pytest
 
-from jupyter_dlenv.models import Mount
-
 PROGRAM = str(Path(sys.executable).with_name("jupyter-dlenv"))
 LIMIT = 60
-
-
-@pytest.fixture
-def launched(project, environments, spec, jp_asyncio_loop):
-    """Return the name of an environment that runs, with the project mounted."""
-    mount = Mount(source=str(project), target=str(project))
-    spec = replace(spec, mounts=(mount,), workdir=str(project))
-    return jp_asyncio_loop.run_until_complete(environments.launch(spec)).name
 
 
 def process(*words, stdin=""):

@@ -201,3 +201,31 @@ class TestLock:
             for reference in image.tags:
                 if reference.startswith(f"{name}:"):
                     images.client.images.remove(reference)
+
+
+@pytest.mark.parametrize(
+    "engine_name", [pytest.param("docker", marks=pytest.mark.docker)], indirect=True
+)
+def test_export_writes_into_the_project_and_replaces_nothing_unasked(
+    run, run_json, launched, project
+):
+    _, answer = run_json("export", "a", "--to", "compose", "-o", ".")
+    path = project / "compose.yaml"
+    assert (answer["export"]["path"], answer["export"]["content"]) == (str(path), path.read_text())
+
+    path.write_text("mine")
+    done = run("export", "a", "--to", "compose", "-o", str(project))
+    assert (done.returncode, path.read_text()) == (2, "mine")
+    assert "--yes" in done.stderr
+
+    done = run("export", "a", "--to", "docker-run")
+    assert done.stdout.startswith("docker run ")
+    assert f"source={project},target={project}" in done.stdout
+    assert "Note: " in done.stderr
+
+
+@pytest.mark.parametrize("engine_name", ["process"], indirect=True)
+def test_a_plain_process_cannot_be_exported(run_json, launched):
+    _, answer = run_json("export", "a", "--to", "compose")
+
+    assert answer["error"]["code"] == "capability-missing"
