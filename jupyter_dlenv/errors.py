@@ -40,6 +40,7 @@ engine itself said is kept in ``detail``, word for word.
     │   └── UlimitRefusedError      ulimit-refused
     ├── ImageError                  image-error
     │   ├── ImageNotFoundError      image-not-found
+    │   ├── ImageExistsError        image-exists
     │   ├── RegistryRefusedError    registry-refused
     │   ├── RegistryUnreachableError registry-unreachable
     │   ├── ImageUnsupportedError   image-unsupported
@@ -288,6 +289,13 @@ class ImageNotFoundError(ImageError):
 
     code = "image-not-found"
     default_hint = "Check the spelling of the image and its tag."
+
+
+class ImageExistsError(ImageError):
+    """The engine has an image of that name already."""
+
+    code = "image-exists"
+    default_hint = "Choose another tag, or let it be replaced with --yes."
 
 
 class RegistryRefusedError(ImageError):

@@ -19,6 +19,7 @@ from .launch import launch
 from .lifecycle import remove, restart, start, stop
 from .look import list_, logs, show
 from .outcome import print_json
+from .save import save
 from .ssh import cp, ssh, ssh_stream
 from .ssh_config import ssh_config
 
@@ -70,6 +71,6 @@ def version(invocation: Invocation) -> None:
 for _command in (
     *(launch, init, list_, show, start, stop, restart, remove, logs, exec_, shell),
     *(connect, ssh, cp, open_, ssh_config, ssh_stream),
-    *(export, images, pull, gpus, doctor, kernelspec, completion, version),
+    *(export, save, images, pull, gpus, doctor, kernelspec, completion, version),
 ):
     dlenv.add_command(_command)

@@ -46,7 +46,7 @@ def export(invocation: Invocation, name: str, target: str, output: str, yes: boo
     jupyter dlenv export bert --to docker-run
     """
     # Imported here: PyYAML and the engine are not needed for --help.
-    from ..take_along import export_environment  # noqa: PLC0415
+    from ..exporting import export_environment  # noqa: PLC0415
 
     # As mounts say it: without links.
     project = "" if output == "-" else os.path.realpath(output)

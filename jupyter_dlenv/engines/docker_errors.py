@@ -169,6 +169,21 @@ def registry_refusal(image: str, text: str) -> DlenvError:
     return EngineError(f"The engine could not pull {image}.", detail=text)
 
 
+def push_refusal(image: str, text: str) -> DlenvError:
+    """Return the error that a failed push means."""
+    repository, _ = parse_repository_tag(image)
+    said = text.replace(repository, "")
+    if "does not exist locally" in said or _NO_IMAGE.search(said):
+        return ImageNotFoundError(f"The engine has no image {image}.", detail=text)
+    if _REGISTRY_AWAY.search(said):
+        return RegistryUnreachableError(
+            f"The engine cannot reach the registry of {image}.", detail=text
+        )
+    if _REGISTRY_REFUSED.search(said):
+        return RegistryRefusedError(f"The registry refuses to take {image}.", detail=text)
+    return EngineError(f"The engine could not push {image}.", detail=text)
+
+
 def _no_answer(url: str, error: Exception) -> DlenvError:
     causes = list(_causes(error))
     detail = str(error)

@@ -38,6 +38,7 @@ STATUS: dict[type[DlenvError], HTTPStatus] = {
     errors.UlimitRefusedError: HTTPStatus.BAD_REQUEST,
     errors.ImageError: HTTPStatus.BAD_GATEWAY,
     errors.ImageNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.ImageExistsError: HTTPStatus.CONFLICT,
     errors.ImageUnsupportedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ImageUnsuitableError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BuildFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -17,10 +17,10 @@ from ..doctor.collect import collect
 from ..doctor.diagnoses import diagnose
 from ..engines.base import Engine
 from ..errors import DlenvError, InvalidSpecError
+from ..exporting import export_environment
 from ..gpu_request import GpuRequest
 from ..models import EnvironmentSpec
 from ..reach import connection_sheet
-from ..take_along import export_environment
 from ..untrusted import flag
 from . import openapi
 from .base import API, DlenvHandler, needs

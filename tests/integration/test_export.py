@@ -13,8 +13,8 @@ import pexpect
 import pytest
 from rig import peers, shell
 
+from jupyter_dlenv.exporting import export_environment
 from jupyter_dlenv.models import Mount, PortMapping
-from jupyter_dlenv.take_along import export_environment
 
 pytestmark = pytest.mark.docker
 LIMIT = 120

@@ -1,15 +1,14 @@
-"""Taking an environment elsewhere: as a file for another tool."""
+"""Exporting an environment that there is: what is known of it, gathered for ``access.export``."""
 
 from __future__ import annotations
 
 from .access.export import Export, export
 from .access.portable import portable
-from .engines.base import ImageFacts, SupportsImages
+from .engines.base import SupportsImages
 from .environments import Environments
-from .errors import CapabilityMissingError, ImageNotFoundError
-from .labels import BASE
-from .models import Environment
+from .errors import CapabilityMissingError
 from .plan import process_user
+from .saving import named_image
 
 
 async def export_environment(
@@ -30,16 +29,3 @@ async def export_environment(
     user = process_user(environment.spec, environments.caller, await engine.probe())
     image = await named_image(engine, environment)
     return export(portable(environment, image, user=user), target, project=project)
-
-
-async def named_image(engine: SupportsImages, environment: Environment) -> ImageFacts | None:
-    """Return the image that the user named, below what a kernel may have needed.
-
-    Not by its name, which may mean another image by now.
-    """
-    try:
-        runs = await engine.inspect_image(environment.image_id)
-        base = runs.labels.get(BASE)
-        return await engine.inspect_image(base) if base else runs
-    except ImageNotFoundError:
-        return None
