@@ -190,7 +190,7 @@ def render(spec: EnvironmentSpec, *, directory: Path, build: str = "") -> str:
         *(_entry(key, value) for key, value in source.items()),
         "",
         "# How many GPUs; 0 hides all of them.",
-        _entry("gpus", spec.gpus),
+        _entry("gpus", spec.to_json()["gpus"]),
         "",
         "# Further directories, SRC:DST or SRC:DST:ro; a relative one begins here.",
         _optional("mounts", mounts, ["data:/data:ro"]),

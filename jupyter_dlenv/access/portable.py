@@ -68,7 +68,8 @@ def portable(
     env = {key: value for key, value in spec.env.items() if key not in secret}
     if user.partition(":")[0] not in ("", "0"):
         env.setdefault("HOME", _SPARE_HOME)
-    if not spec.gpus:
+    gpus = int(environment.to_json()["gpus"])
+    if not gpus:
         # Images of NVIDIA's ask for all GPUs unless somebody says otherwise.
         env["NVIDIA_VISIBLE_DEVICES"] = "void"
     digest = registry_digest(spec.image, image) if image else ""
@@ -80,7 +81,7 @@ def portable(
         )
     if secret:
         notes.append(f"Passed on by name, without their values: {', '.join(secret)}.")
-    if spec.gpus and not gpu_uuids:
+    if gpus and not gpu_uuids:
         notes.append("Which GPUs it gets is left to Docker, which begins at the first.")
     running = {(p.container_port, p.host_ip): p for p in environment.ports}
     return Portable(
@@ -96,7 +97,7 @@ def portable(
         ),
         shm_size=spec.shm_size,
         ulimits=spec.ulimits,
-        gpus=spec.gpus,
+        gpus=gpus,
         gpu_uuids=gpu_uuids,
         workdir=spec.workdir,
         image_workdir=image.workdir if image else "",
