@@ -17,6 +17,7 @@ engine itself said is kept in ``detail``, word for word.
     ├── EnvironmentNotRunningError  environment-not-running
     ├── LaunchCancelledError        launch-cancelled
     ├── PullCancelledError          pull-cancelled
+    ├── SaveCancelledError          save-cancelled
     ├── JobNotFoundError            job-not-found
     ├── NoFreeGpuError              no-free-gpu
     │   └── GpusTakenError          gpus-taken
@@ -148,6 +149,13 @@ class PullCancelledError(DlenvError):
 
     code = "pull-cancelled"
     default_hint = "Layers that were complete stay on the engine, and need not be fetched again."
+
+
+class SaveCancelledError(DlenvError):
+    """The user cancelled the saving of an environment."""
+
+    code = "save-cancelled"
+    default_hint = "If the image was being pushed already, it is on the engine."
 
 
 class JobNotFoundError(DlenvError):

@@ -33,6 +33,7 @@ _EXIT_CODES: tuple[tuple[type[errors.DlenvError], int], ...] = (
     (errors.NoFreeGpuError, 8),
     (errors.LaunchCancelledError, 130),
     (errors.PullCancelledError, 130),
+    (errors.SaveCancelledError, 130),
 )
 _USAGE = 2
 _CANCELLED = 130

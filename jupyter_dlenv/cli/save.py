@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ImageExistsError, LaunchCancelledError
+from ..errors import ImageExistsError, SaveCancelledError
 from ..models import Phase
 from .arguments import name_argument
 from .invocation import Invocation, common_options, pass_invocation
@@ -55,9 +55,7 @@ def save(invocation: Invocation, name: str, image: str, push: bool, yes: bool, q
         try:
             return invocation.run(work, on_interrupt=display.interrupted)
         except Interrupted as error:
-            raise LaunchCancelledError(
-                "The saving was cancelled.", hint="Nothing was pushed."
-            ) from error
+            raise SaveCancelledError("The saving was cancelled.") from error
 
     try:
         saved = run(replace=yes)

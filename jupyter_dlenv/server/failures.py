@@ -20,6 +20,7 @@ STATUS: dict[type[DlenvError], HTTPStatus] = {
     errors.EnvironmentNotRunningError: HTTPStatus.CONFLICT,
     errors.LaunchCancelledError: HTTPStatus.CONFLICT,
     errors.PullCancelledError: HTTPStatus.CONFLICT,
+    errors.SaveCancelledError: HTTPStatus.CONFLICT,
     errors.JobNotFoundError: HTTPStatus.NOT_FOUND,
     errors.NoFreeGpuError: HTTPStatus.CONFLICT,
     errors.SshUnavailableError: HTTPStatus.NOT_IMPLEMENTED,

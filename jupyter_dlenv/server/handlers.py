@@ -17,7 +17,6 @@ from ..doctor.collect import collect
 from ..doctor.diagnoses import diagnose
 from ..engines.base import Engine
 from ..errors import DlenvError, InvalidSpecError
-from ..exporting import export_environment
 from ..gpu_request import GpuRequest
 from ..models import EnvironmentSpec
 from ..reach import connection_sheet
@@ -31,6 +30,12 @@ from .image_handlers import (
     PullsHandler,
     SheetHandler,
     TagsHandler,
+)
+from .take_along_handlers import (
+    ExportHandler,
+    SaveEnvironmentHandler,
+    SaveHandler,
+    SavesHandler,
 )
 from .waiting import new_place
 
@@ -191,17 +196,6 @@ class LogsHandler(DlenvHandler):
             self.write(f"\n[{error}]\n")
 
 
-class ExportHandler(DlenvHandler):
-    """An environment as a file for another tool."""
-
-    @needs("read")
-    async def get(self, name: str) -> None:
-        target = self.get_query_argument("to", "")
-        self.send_json(
-            (await export_environment(self.dlenv.environments(), name, target)).to_json()
-        )
-
-
 class JobsHandler(DlenvHandler):
     """All launches."""
 
@@ -283,6 +277,9 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/environments/{name}/logs", LogsHandler),
     ("/environments/{name}/connect", ConnectHandler),
     ("/environments/{name}/export", ExportHandler),
+    ("/environments/{name}/save", SaveEnvironmentHandler),
+    ("/saves", SavesHandler),
+    ("/saves/{id}", SaveHandler),
     ("/jobs", JobsHandler),
     ("/jobs/{id}", JobHandler),
     ("/jobs/{id}/log", JobLogHandler),
