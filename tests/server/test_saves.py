@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import uuid
@@ -36,22 +35,13 @@ def tag(images):
         images.client.images.remove(name, force=True)
 
 
-async def ended(api, save):
-    async def follow():
-        while not (now := (await api.get(f"/saves/{save['id']}")).json)["ended"]:
-            await asyncio.sleep(0.02)
-        return now
-
-    return await asyncio.wait_for(follow(), 60)
-
-
 @pytest.mark.docker
 async def test_an_environment_is_exported_and_saved(api, launched, tag, jp_base_url):
     await launched("a", env={"HF_TOKEN": "s3cret"})
 
     export = await api.get("/environments/a/export", params={"to": "compose"})
     answer = await api.post("/environments/a/save", {"image": tag})
-    save = await ended(api, answer.json)
+    save = await api.saved(answer.json)
 
     assert (export.code, export.json["file"]) == (200, "compose.yaml")
     assert "s3cret" not in str(export.json)
@@ -60,10 +50,10 @@ async def test_an_environment_is_exported_and_saved(api, launched, tag, jp_base_
     assert (save["phase"], save["error"], save["saved"]["image"]) == ("ready", None, tag)
     assert (await api.get("/saves")).json["saves"] == [save]
 
-    again = await ended(api, (await api.post("/environments/a/save", {"image": tag})).json)
+    again = await api.saved((await api.post("/environments/a/save", {"image": tag})).json)
     assert (again["phase"], again["error"]["code"]) == ("failed", "image-exists")
     anyhow = await api.post("/environments/a/save", {"image": tag, "replace": True})
-    assert (await ended(api, anyhow.json))["phase"] == "ready"
+    assert (await api.saved(anyhow.json))["phase"] == "ready"
 
 
 @pytest.mark.docker
@@ -80,7 +70,7 @@ async def test_a_push_that_hangs_keeps_the_server_busy_until_it_is_cancelled(
         twice = await api.post("/environments/a/save", {"image": tag})
 
         cancelled = await api.delete(f"/saves/{save['id']}")
-        last = await ended(api, save)
+        last = await api.saved(save)
 
     assert [job["id"] for job in busy] == [save["id"]]
     assert (twice.code, twice.error["code"]) == (409, "image-exists")
@@ -94,7 +84,7 @@ async def test_a_plain_process_is_neither_exported_nor_saved(api, launched):
     await launched("a")
 
     export = await api.get("/environments/a/export", params={"to": "compose"})
-    save = await ended(api, (await api.post("/environments/a/save", {"image": "a:1"})).json)
+    save = await api.saved((await api.post("/environments/a/save", {"image": "a:1"})).json)
 
     assert (export.code, export.error["code"]) == (501, "capability-missing")
     assert (save["phase"], save["error"]["code"]) == ("failed", "capability-missing")
