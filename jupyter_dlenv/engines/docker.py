@@ -67,7 +67,7 @@ class DockerEngine:
         self._endpoint = endpoint
         self._docker = DockerConnection(endpoint)
         self._images = DockerImages(self._docker)
-        self._saving = DockerSaving(self._docker)
+        self._saving = DockerSaving(self._docker, self._images)
         self._facts: EngineFacts | None = None
 
     @property

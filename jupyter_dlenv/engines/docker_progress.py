@@ -11,6 +11,7 @@ from .base import TransferProgress
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : ")
 _INTERMEDIATE = re.compile(r"---> Running in ([0-9a-f]{12,64})")
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _DETAIL_CHARACTERS = 32 * 1024
 _LAYERS_SHOWN = 200
 #: Layers whose bytes are on the registry.
@@ -63,7 +64,8 @@ class PushProgress:
     def add(self, line: Mapping[str, Any]) -> TransferProgress:
         state = str(line.get("status", ""))
         layer = str(line.get("id", ""))
-        self.digest = str((line.get("aux") or {}).get("Digest", self.digest))
+        if digest := _DIGEST.search(state):
+            self.digest = digest[1]
         if layer and state:
             detail = line.get("progressDetail") or {}
             before = self._layers.get(layer, LayerProgress(id=layer, state=state))

@@ -18,8 +18,9 @@ from .base import ImageFacts, ReportTransfer
 from .completion import to_its_end
 from .docker_connection import DockerConnection
 from .docker_errors import push_refusal, refusal
+from .docker_images import DockerImages
 from .docker_progress import PushProgress
-from .docker_values import commit_request, image_facts
+from .docker_values import commit_request
 from .reports import Reports
 
 _ANSWER_LIMIT = 64 * 1024
@@ -28,8 +29,9 @@ _ANSWER_LIMIT = 64 * 1024
 class DockerSaving:
     """Turns containers of one engine into images."""
 
-    def __init__(self, connection: DockerConnection) -> None:
+    def __init__(self, connection: DockerConnection, images: DockerImages) -> None:
         self._connection = connection
+        self._images = images
 
     async def commit(
         self, container_id: str, *, tag: str, like: ImageFacts, labels: Mapping[str, str]
@@ -41,22 +43,21 @@ class DockerSaving:
         body = await self._connection.call(config, missing=ContainerNotFoundError)
         # The engine does not stop a commit whose asker has gone, so there is something to undo.
         committing = asyncio.ensure_future(self._commit(container_id, body))
-        image_id = ""
-        complete = False
         try:
-            await to_its_end(committing)
-            image_id = committing.result()
-
-            def name(client: APIClient) -> ImageFacts:
-                repository, label = parse_repository_tag(tag)
-                client.tag(image_id, repository, label or "latest", force=True)
-                return image_facts(client.inspect_image(tag))
-
-            facts = await self._connection.call(name)
-            complete = True
-            return facts
+            committed = await to_its_end(committing)
+            # Beside the image's settings, Docker keeps those of the container it was made of,
+            # secrets included. What is built on it has only the image's.
+            return await self._images.build(
+                tag=tag,
+                dockerfile=f"FROM {committed}\nCMD {json.dumps(body['Cmd'])}\n",
+                labels=labels,
+                network=False,
+                directory="",
+                files=(),
+                report=lambda _: None,
+            )
         finally:
-            if not complete and committing.done() and not committing.exception():
+            if committing.done() and not committing.cancelled() and not committing.exception():
                 await to_its_end(self._connection.call(_removal(committing.result())))
 
     async def push(self, image: str, report: ReportTransfer) -> str:
@@ -99,9 +100,9 @@ class DockerSaving:
 def _removal(image_id: str) -> Any:
     def remove(client: APIClient) -> None:
         try:
-            client.remove_image(image_id, force=True)
+            client.remove_image(image_id)
         except APIError as error:
-            # Gone, or in use by somebody who was quick.
+            # Gone, or below what was built on it: then it goes with that.
             if error.status_code not in (404, 409):
                 raise
 

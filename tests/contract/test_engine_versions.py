@@ -37,6 +37,7 @@ from .test_docker_saving import (  # noqa: F401
     test_an_image_has_the_containers_files_and_starts_as_it_is_told,
     test_an_image_that_is_not_there_cannot_be_pushed,
     test_an_image_without_any_command_does_not_get_the_containers,
+    test_nothing_that_the_container_was_told_is_in_the_image,
 )
 from .test_engine_contract import (  # noqa: F401
     test_a_command_that_is_not_there_ends_with_127_and_a_log,
