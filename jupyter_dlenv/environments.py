@@ -96,8 +96,8 @@ class Environments:
         )
         self.kernelspecs = KernelSpecs(data_dir / "kernels")
         self.ssh = SshAccess(data_dir / "ssh", ssh)
-        self._caller = caller
-        self._policy = policy
+        self.caller = caller
+        self.policy = policy
         self._cache_dir = data_dir / "images"
         self._runtime_dirs = RuntimeDirs(runtime_dir)
         self._leases = GpuLeases(engine, self.gpus, owner=owner, policy=policy)
@@ -278,7 +278,7 @@ class Environments:
             shared=old.spec.shared if shared is None else shared,
         )
         facts = await self.engine.probe()
-        self._policy.check(spec, [e for e in await self.list() if e.name != name])
+        self.policy.check(spec, [e for e in await self.list() if e.name != name])
         holding: AbstractAsyncContextManager[str] = nullcontext("")
         if old.status is Status.RUNNING:
             if not spec.gpus.wants_none:
@@ -349,7 +349,7 @@ class Environments:
                 f"The environment {name!r} is stopped.", hint=f"`jupyter dlenv start {name}`"
             )
         facts = await self.engine.probe()
-        user = "0:0" if as_root else process_user(environment.spec, self._caller, facts)
+        user = "0:0" if as_root else process_user(environment.spec, self.caller, facts)
         return await self.engine.open_stream(
             environment.container_id,
             argv,
@@ -384,7 +384,7 @@ class Environments:
             if other.name == spec.name:
                 state = "being launched" if other.status is Status.LAUNCHING else "there"
                 raise NameTakenError(f"An environment {spec.name!r} is {state} already.")
-        self._policy.check(spec, existing, building=building)
+        self.policy.check(spec, existing, building=building)
         if isinstance(self.engine, SupportsImages):
             if (
                 not isinstance(self.engine, SupportsSocketMounts)

@@ -8,13 +8,16 @@ engine itself said is kept in ``detail``, word for word.
 
     DlenvError
     ├── InvalidSpecError            invalid-spec
-    │   └── InvalidNameError        invalid-name
+    │   ├── InvalidNameError        invalid-name
+    │   ├── InvalidSpecFileError    invalid-spec-file
+    │   └── LockOutdatedError       lock-outdated
     ├── NotAllowedError             not-allowed
     ├── NameTakenError              name-taken
     ├── EnvironmentNotFoundError    environment-not-found
     ├── EnvironmentNotRunningError  environment-not-running
     ├── LaunchCancelledError        launch-cancelled
     ├── PullCancelledError          pull-cancelled
+    ├── SaveCancelledError          save-cancelled
     ├── JobNotFoundError            job-not-found
     ├── NoFreeGpuError              no-free-gpu
     │   └── GpusTakenError          gpus-taken
@@ -38,6 +41,7 @@ engine itself said is kept in ``detail``, word for word.
     │   └── UlimitRefusedError      ulimit-refused
     ├── ImageError                  image-error
     │   ├── ImageNotFoundError      image-not-found
+    │   ├── ImageExistsError        image-exists
     │   ├── RegistryRefusedError    registry-refused
     │   ├── RegistryUnreachableError registry-unreachable
     │   ├── ImageUnsupportedError   image-unsupported
@@ -91,6 +95,20 @@ class InvalidNameError(InvalidSpecError):
     )
 
 
+class InvalidSpecFileError(InvalidSpecError):
+    """A dlenv.toml or dlenv.lock cannot be used."""
+
+    code = "invalid-spec-file"
+    default_hint = "Correct the file; `jupyter dlenv init` writes one with comments."
+
+
+class LockOutdatedError(InvalidSpecError):
+    """The dlenv.lock pins another image than the dlenv.toml or the engine has."""
+
+    code = "lock-outdated"
+    default_hint = "If that is meant, pin anew: `jupyter dlenv launch --update-lock`."
+
+
 class NotAllowedError(DlenvError):
     """The administrator's policy refuses the request."""
 
@@ -131,6 +149,13 @@ class PullCancelledError(DlenvError):
 
     code = "pull-cancelled"
     default_hint = "Layers that were complete stay on the engine, and need not be fetched again."
+
+
+class SaveCancelledError(DlenvError):
+    """The user cancelled the saving of an environment."""
+
+    code = "save-cancelled"
+    default_hint = "If the image was being pushed already, it is on the engine."
 
 
 class JobNotFoundError(DlenvError):
@@ -272,6 +297,13 @@ class ImageNotFoundError(ImageError):
 
     code = "image-not-found"
     default_hint = "Check the spelling of the image and its tag."
+
+
+class ImageExistsError(ImageError):
+    """The engine has an image of that name already."""
+
+    code = "image-exists"
+    default_hint = "Choose another tag, or let it be replaced with --yes."
 
 
 class RegistryRefusedError(ImageError):

@@ -38,6 +38,9 @@ SSH_PORT = f"{PREFIX}.ssh-port"
 #: On derived images: the id of the image below and the recipe that was applied.
 BASE = f"{PREFIX}.base"
 RECIPE = f"{PREFIX}.recipe"
+#: On saved images: the name of the environment, and the version of us.
+SAVED_FROM = f"{PREFIX}.saved-from"
+SAVED_BY = f"{PREFIX}.saved-by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,8 @@ class Phase(str, Enum):
     PREPARING = "preparing"
     CREATING = "creating"
     STARTING = "starting"
+    SAVING = "saving"
+    PUSHING = "pushing"
     READY = "ready"
     FAILED = "failed"
     CANCELLED = "cancelled"

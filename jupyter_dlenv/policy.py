@@ -81,6 +81,12 @@ class Policy:
         """Tell whether an image may be fetched and launched."""
         return any(fnmatchcase(image, pattern) for pattern in self.allowed_images)
 
+    def check_saving(self) -> None:
+        """Raise ``NotAllowedError`` unless images may be made of environments."""
+        # As with building: whoever makes an image gives it any name.
+        if "*" not in self.allowed_images:
+            raise _refused("allowed_images", "Saving an environment as an image")
+
 
 def _match(rule: str, patterns: tuple[str, ...], what: str, value: str) -> None:
     if not any(fnmatchcase(value, pattern) for pattern in patterns):

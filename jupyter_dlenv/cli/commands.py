@@ -8,8 +8,10 @@ from .._version import __version__
 from .completion import completion
 from .connect import connect, open_
 from .doctor import doctor
+from .export import export
 from .gpus import gpus
 from .images import images, pull
+from .init import init
 from .inside import exec_, shell
 from .invocation import Invocation, common_options, pass_invocation
 from .kernelspec import kernelspec
@@ -17,6 +19,7 @@ from .launch import launch
 from .lifecycle import remove, restart, start, stop
 from .look import list_, logs, show
 from .outcome import print_json
+from .save import save
 from .ssh import cp, ssh, ssh_stream
 from .ssh_config import ssh_config
 
@@ -66,8 +69,8 @@ def version(invocation: Invocation) -> None:
 
 
 for _command in (
-    *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
+    *(launch, init, list_, show, start, stop, restart, remove, logs, exec_, shell),
     *(connect, ssh, cp, open_, ssh_config, ssh_stream),
-    *(images, pull, gpus, doctor, kernelspec, completion, version),
+    *(export, save, images, pull, gpus, doctor, kernelspec, completion, version),
 ):
     dlenv.add_command(_command)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import LaunchCancelledError
 from ..gpu_request import GpuRequest
-from ..models import Environment, EnvironmentSpec, Mount, PortMapping, Ulimit, parse_size
+from ..models import Environment, EnvironmentSpec, PortMapping, Ulimit, parse_size
 from .arguments import mount, name_for, variables
 from .completion import complete_image
 from .invocation import Invocation, common_options, pass_invocation
@@ -20,8 +21,6 @@ from .text import clean, took
 if TYPE_CHECKING:
     from ..environments import Environments
 
-_DEFAULTS = EnvironmentSpec.__dataclass_fields__
-
 
 @click.command()
 @click.argument("image", required=False, shell_complete=complete_image)
@@ -29,11 +28,10 @@ _DEFAULTS = EnvironmentSpec.__dataclass_fields__
 @click.option(
     "--gpus",
     type=GpuRequest.parse,
-    default="0",
     metavar="COUNT|all|device=0,3|UUID",
     help="How many GPUs, or which.  [default: 0]",
 )
-@click.option("--share", is_flag=True, help="Take GPUs that others use, if too few are idle.")
+@click.option("--share", "shared", is_flag=True, default=None, help="Take GPUs that others use, if too few are idle.")
 @click.option(
     "--mount",
     "mounts",
@@ -61,77 +59,87 @@ _DEFAULTS = EnvironmentSpec.__dataclass_fields__
 @click.option(
     "--shm-size",
     type=parse_size,
-    default=_DEFAULTS["shm_size"].default,
     metavar="SIZE",
     help="Size of /dev/shm.  [default: 8g]",
 )
 @click.option("--ulimit", "ulimits", type=Ulimit.parse, multiple=True, metavar="NAME=SOFT[:HARD]")
 @click.option(
     "--user",
-    default="caller",
     metavar="caller|root|UID:GID|image",
     help="Whom new files belong to.  [default: caller]",
 )
-@click.option("--workdir", default="", help="Where kernels start; by default here.")
+@click.option("--workdir", help="Where kernels start; by default here.")
 @click.option(
     "--build",
     "build_dir",
     type=click.Path(exists=True, file_okay=False, resolve_path=True),
     help="Build the image from the Dockerfile in this directory.",
 )
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Use this file instead of the dlenv.toml here or above.",
+)
+@click.option(
+    "--update-lock", is_flag=True, help="Pin the image in dlenv.lock as its registry has it now."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @common_options
 @pass_invocation
 def launch(
     invocation: Invocation,
+    /,
     image: str | None,
     name: str,
-    gpus: GpuRequest,
-    share: bool,
-    mounts: tuple[Mount, ...],
     no_mount: bool,
-    ports: tuple[PortMapping, ...],
     env: tuple[str, ...],
-    shm_size: int,
-    ulimits: tuple[Ulimit, ...],
-    user: str,
-    workdir: str,
     build_dir: str | None,
+    file: Path | None,
+    update_lock: bool,
     quiet: bool,
+    **fields: Any,
 ) -> None:
-    r"""Launch an environment from an image or a Dockerfile.
+    r"""Launch an environment from an image, a Dockerfile or the project's dlenv.toml.
 
-    The current directory is mounted at the same path, and kernels start there.
+    The current directory is mounted at the same path, and kernels start there.  Without
+    an image, the dlenv.toml here or above says what is launched, and options change that.
 
     \b
     jupyter dlenv launch nvcr.io/nvidia/pytorch:25.10-py3 --gpus 2
     jupyter dlenv launch --build . --name mine --publish 6006:6006
     """
-    if not image and not build_dir:
-        raise click.UsageError("Name an image, or a directory with --build.")
+    if (image or build_dir) and (file or update_lock):
+        raise click.UsageError("--file and --update-lock are for launches without an image.")
     # Imported here: rich is large, and a wrong option must be said at once.
     from .display import open_display, titles  # noqa: PLC0415
+    from .project import open_project  # noqa: PLC0415
 
     configuration = invocation.configuration()
-    environment_variables = variables(env)
+    given = {key: value for key, value in fields.items() if value not in (None, ())}
+    if env:
+        given["env"] = variables(env)
+    project = None
+    if not image and not build_dir:
+        project = open_project(configuration, given, name=name, path=file, update_lock=update_lock)
+        if project is None:
+            raise click.UsageError(
+                "Name an image, or a directory with --build, or write a dlenv.toml: "
+                "`jupyter dlenv init`."
+            )
+        build_dir = project.file.build
+        invocation.engine = invocation.engine or project.file.engine
+        project.announce()
+    directory = project.file.directory if project else Path.cwd()
     # With --build the image only needs a name, for lists.
-    source = image or Path(build_dir or "").name
+    source = image or (project.spec.image if project else Path(build_dir or "").name)
 
     def spec_for(chosen: str) -> EnvironmentSpec:
-        spec = EnvironmentSpec(
-            name=chosen,
-            image=image or f"dlenv/build:{chosen}",
-            gpus=gpus,
-            shared=share,
-            mounts=mounts,
-            ports=ports,
-            env=environment_variables,
-            user=user,
-            workdir=workdir,
-            shm_size=shm_size,
-            ulimits=ulimits,
+        spec = (
+            EnvironmentSpec(name=chosen, image=image or f"dlenv/build:{chosen}", **given)
+            if project is None
+            else project.spec
         )
-        return spec if no_mount else configuration.with_default_mount(spec, str(Path.cwd()))
+        return spec if no_mount else configuration.with_default_mount(spec, str(directory))
 
     # What is wrong with the request is said before the engine is asked for anything.
     spec_for(name or name_for(source, ()))
@@ -139,11 +147,17 @@ def launch(
     began = time.monotonic()
 
     async def work(environments: Environments) -> Environment:
-        chosen = name or name_for(source, {e.name for e in await environments.list()})
+        if project is None:
+            spec = spec_for(name or name_for(source, {e.name for e in await environments.list()}))
+        else:
+            spec = replace(spec_for(""), image=(await project.pinned(environments)).image)
         with display:
-            return await environments.launch(
-                spec_for(chosen), report=display.report, build_dir=build_dir or ""
+            launched = await environments.launch(
+                spec, report=display.report, build_dir=build_dir or ""
             )
+        if project is not None:
+            await project.pin(environments, spec.image)
+        return launched
 
     try:
         environment = invocation.run(work, on_interrupt=display.interrupted)

@@ -23,6 +23,7 @@ _EXIT_CODES: tuple[tuple[type[errors.DlenvError], int], ...] = (
     (errors.NameTakenError, 4),
     (errors.ContainerNameTakenError, 4),
     (errors.PortTakenError, 4),
+    (errors.ImageExistsError, 4),
     (errors.EngineUnreachableError, 5),
     (errors.EnginePermissionError, 5),
     (errors.EngineTimeoutError, 5),
@@ -32,6 +33,7 @@ _EXIT_CODES: tuple[tuple[type[errors.DlenvError], int], ...] = (
     (errors.NoFreeGpuError, 8),
     (errors.LaunchCancelledError, 130),
     (errors.PullCancelledError, 130),
+    (errors.SaveCancelledError, 130),
 )
 _USAGE = 2
 _CANCELLED = 130

@@ -66,6 +66,7 @@ class ImageFacts:
     architecture: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     user: str = ""
     workdir: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -42,6 +42,7 @@ from .docker_endpoint import DockerEndpoint
 from .docker_errors import refusal
 from .docker_http import Frames
 from .docker_images import DockerImages
+from .docker_saving import DockerSaving
 from .docker_stream import DockerStream
 from .docker_values import container_state, engine_facts
 from .gpu_claims import GpuClaim
@@ -66,6 +67,7 @@ class DockerEngine:
         self._endpoint = endpoint
         self._docker = DockerConnection(endpoint)
         self._images = DockerImages(self._docker)
+        self._saving = DockerSaving(self._docker, self._images)
         self._facts: EngineFacts | None = None
 
     @property
@@ -260,6 +262,14 @@ class DockerEngine:
 
     async def image_layers(self) -> tuple[tuple[str, ...], ...]:
         return await self._images.layers()
+
+    async def commit(
+        self, container_id: str, *, tag: str, like: ImageFacts, labels: Mapping[str, str]
+    ) -> ImageFacts:
+        return await self._saving.commit(container_id, tag=tag, like=like, labels=labels)
+
+    async def push(self, image: str, report: ReportTransfer) -> str:
+        return await self._saving.push(image, report)
 
     async def diagnostics(self) -> Mapping[str, Any]:
         return {

@@ -75,6 +75,9 @@ _IMAGE_MISSING = re.compile(
     r"|invalid reference format",
     re.IGNORECASE,
 )
+_NOTHING_TO_PUSH = re.compile(
+    r"no such image|does not exist locally|tag does not exist", re.IGNORECASE
+)
 _DETAIL_LIMIT = 64 * 1024
 
 
@@ -167,6 +170,23 @@ def registry_refusal(image: str, text: str) -> DlenvError:
     if _IMAGE_MISSING.search(said):
         return ImageNotFoundError(f"There is no image {image}.", detail=text)
     return EngineError(f"The engine could not pull {image}.", detail=text)
+
+
+def push_refusal(image: str, text: str) -> DlenvError:
+    """Return the error that a failed push means."""
+    repository, _ = parse_repository_tag(image)
+    said = text.replace(repository, "")
+    if _NOTHING_TO_PUSH.search(said):
+        return ImageNotFoundError(f"The engine has no image {image}.", detail=text)
+    if _REGISTRY_LOGIN.search(said):
+        return RegistryRefusedError(f"The registry refuses to take {image}.", detail=text)
+    if _REGISTRY_AWAY.search(said):
+        return RegistryUnreachableError(
+            f"The engine cannot reach the registry of {image}.", detail=text
+        )
+    if _REGISTRY_REFUSED.search(said):
+        return RegistryRefusedError(f"The registry refuses to take {image}.", detail=text)
+    return EngineError(f"The engine could not push {image}.", detail=text)
 
 
 def _no_answer(url: str, error: Exception) -> DlenvError:

@@ -11,8 +11,11 @@ from .base import TransferProgress
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : ")
 _INTERMEDIATE = re.compile(r"---> Running in ([0-9a-f]{12,64})")
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _DETAIL_CHARACTERS = 32 * 1024
 _LAYERS_SHOWN = 200
+#: Layers whose bytes are on the registry.
+_THERE = ("Pushed", "Layer already exists", "Mounted from")
 #: Layers whose bytes are on the engine.
 _HERE = ("Download complete", "Pull complete", "Already exists", "Extracting", "Verifying")
 
@@ -48,6 +51,38 @@ class PullProgress:
         elif state.startswith(_HERE):
             current = total
         return LayerProgress(id=layer, state=state, current=current, total=total)
+
+
+class PushProgress:
+    """The layers of one push, and how much of them the registry has."""
+
+    def __init__(self) -> None:
+        #: What the registry knows the image by, once it has all of it.
+        self.digest = ""
+        self._layers: dict[str, LayerProgress] = {}
+
+    def add(self, line: Mapping[str, Any]) -> TransferProgress:
+        state = str(line.get("status", ""))
+        layer = str(line.get("id", ""))
+        if digest := _DIGEST.search(state):
+            self.digest = digest[1]
+        if layer and state:
+            detail = line.get("progressDetail") or {}
+            before = self._layers.get(layer, LayerProgress(id=layer, state=state))
+            current = int(detail.get("current") or 0)
+            # What was only estimated may turn out to be more.
+            total = max(int(detail.get("total") or 0), before.total, current)
+            if state.startswith(_THERE):
+                current = total
+            self._layers[layer] = LayerProgress(id=layer, state=state, current=current, total=total)
+        layers = tuple(self._layers.values())[:_LAYERS_SHOWN]
+        done = sum(x.state.startswith(_THERE) for x in layers)
+        return TransferProgress(
+            message=f"{done} of {len(layers)} layers are there" if layers else state,
+            current=sum(x.current for x in layers),
+            total=sum(x.total for x in layers),
+            layers=layers,
+        )
 
 
 class BuildProgress:

@@ -98,10 +98,34 @@ def image_facts(info: Mapping[str, Any]) -> ImageFacts:
         architecture=info.get("Architecture", ""),
         env=dict(entry.partition("=")[::2] for entry in config.get("Env") or ()),
         entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
         user=config.get("User") or "",
         workdir=config.get("WorkingDir") or "",
         labels=config.get("Labels") or {},
     )
+
+
+def commit_request(
+    container: Mapping[str, Any], *, like: ImageFacts, labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the body of ``POST /commit``.
+
+    Docker adds to it whatever the container has and it has not, so all of that is named.
+
+    Args:
+        container: The configuration of the container.
+    """
+    told = {entry.partition("=")[0] for entry in container.get("Env") or ()}
+    return {
+        # A name without a value unsets a variable.
+        "Env": [*(f"{k}={v}" for k, v in like.env.items()), *sorted(told - set(like.env))],
+        "Labels": {**dict.fromkeys(container.get("Labels") or (), ""), **labels},
+        "Entrypoint": list(like.entrypoint),
+        # With neither of the two, Docker would take the container's command.
+        "Cmd": list(like.command) or ([] if like.entrypoint else ["/bin/sh"]),
+        "User": like.user,
+        "WorkingDir": like.workdir,
+    }
 
 
 def listed_image_facts(entry: Mapping[str, Any]) -> ImageFacts:

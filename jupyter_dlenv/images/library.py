@@ -115,7 +115,7 @@ class ImageLibrary:
             return Listing(registry=self.catalogue.registry)
         images = await self._engine.list_images()
         # Images that we derived are what others become when launched: nobody chooses them.
-        chosen = tuple(i for i in images if RECIPE not in i.labels)
+        chosen = tuple(i for i in images if not i.labels.get(RECIPE))
         offers = tuple(self._offer(entry, chosen) for entry in self.catalogue.entries)
         if live:
             offers = tuple(await asyncio.gather(*map(self._with_tags, offers)))

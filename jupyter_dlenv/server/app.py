@@ -16,6 +16,7 @@ from .events import EVENT_SCHEMAS, Announcer
 from .handlers import ROUTES, url_pattern
 from .jobs import Job, Jobs
 from .pulls import Pull, PullJobs
+from .saves import Save, SaveJobs
 from .waiting import take_over
 from .watcher import Watcher
 
@@ -49,6 +50,7 @@ class DlenvApp(ExtensionApp):
     configuration: Configuration
     jobs: Jobs
     pulls: PullJobs
+    saves: SaveJobs
     _environments: Environments | None = None
 
     def __init__(self, **kwargs: Any) -> None:
@@ -81,6 +83,8 @@ class DlenvApp(ExtensionApp):
             self.environments, changed=self._announcer.pull_changed, memory=self.job_memory
         )
         self._at_stop.push_async_callback(self.pulls.aclose)
+        self.saves = SaveJobs(self.environments, memory=self.job_memory)
+        self._at_stop.push_async_callback(self.saves.aclose)
         #: Answers that go on for as long as somebody reads them.
         self.following: set[asyncio.Task[None]] = set()
         self._at_stop.push_async_callback(_end, self.following)
@@ -104,9 +108,13 @@ class DlenvApp(ExtensionApp):
         return str(self._server().root_dir)
 
     def current_activity(self) -> list[dict[str, Any]] | None:
-        """Return what runs: a server that is idle otherwise must wait for launches and pulls."""
-        running: tuple[Job | Pull, ...] = (*self.jobs.list(), *self.pulls.list())
-        return [job.to_json() for job in running if not job.phase.ended] or None
+        """Return what runs: a server that is idle otherwise must wait for it."""
+        running: tuple[Job | Pull | Save, ...] = (
+            *self.jobs.list(),
+            *self.pulls.list(),
+            *self.saves.list(),
+        )
+        return [job.to_json() for job in running if not job.progress.phase.ended] or None
 
     async def _start_jupyter_server_extension(self, _serverapp: Any) -> None:
         watcher = Watcher(self.environments, self._announcer)

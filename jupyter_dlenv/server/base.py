@@ -19,6 +19,7 @@ from .failures import RequestTooLargeError, describe
 if TYPE_CHECKING:
     from .app import DlenvApp
 
+API = "dlenv/api"
 #: The longest description of an environment that anybody may send.
 LARGEST_BODY = 1024**2
 RESOURCE = "dlenv"

@@ -31,6 +31,12 @@ from .image_handlers import (
     SheetHandler,
     TagsHandler,
 )
+from .take_along_handlers import (
+    ExportHandler,
+    SaveEnvironmentHandler,
+    SaveHandler,
+    SavesHandler,
+)
 from .waiting import new_place
 
 _TAIL = 1000
@@ -270,6 +276,10 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/environments/{name}/recreate", RecreateHandler),
     ("/environments/{name}/logs", LogsHandler),
     ("/environments/{name}/connect", ConnectHandler),
+    ("/environments/{name}/export", ExportHandler),
+    ("/environments/{name}/save", SaveEnvironmentHandler),
+    ("/saves", SavesHandler),
+    ("/saves/{id}", SaveHandler),
     ("/jobs", JobsHandler),
     ("/jobs/{id}", JobHandler),
     ("/jobs/{id}/log", JobLogHandler),

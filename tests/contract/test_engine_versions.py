@@ -27,6 +27,18 @@ from .test_docker_engine import (  # noqa: F401 - tests, run here on other engin
     test_files_that_cannot_be_put_leave_no_container,
     test_twenty_containers_at_once,
 )
+from .test_docker_saving import (  # noqa: F401
+    login,
+    tag,
+    tagged,
+    test_a_commit_that_is_cancelled_leaves_no_image,
+    test_a_registry_takes_an_image_and_says_its_digest,
+    test_a_registry_that_wants_a_login_gets_the_users,
+    test_an_image_has_the_containers_files_and_starts_as_it_is_told,
+    test_an_image_that_is_not_there_cannot_be_pushed,
+    test_an_image_without_any_command_does_not_get_the_containers,
+    test_nothing_that_the_container_was_told_is_in_the_image,
+)
 from .test_engine_contract import (  # noqa: F401
     test_a_command_that_is_not_there_ends_with_127_and_a_log,
     test_a_container_is_found_by_its_new_name,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import uuid
 from contextlib import suppress
+from dataclasses import replace
+from importlib import resources
 
+import jsonschema
 import pytest
 
+from jupyter_dlenv.cli import main
 from jupyter_dlenv.engines import open_engine
 from jupyter_dlenv.environments import Environments
 from jupyter_dlenv.errors import DlenvError
-from jupyter_dlenv.models import EnvironmentSpec
+from jupyter_dlenv.models import EnvironmentSpec, Mount
 from jupyter_dlenv.plan import Caller
 from jupyter_dlenv.policy import Policy
 
@@ -89,3 +94,68 @@ def docker_environments(open_environments, engine_name):
 def spec(engine_name):
     image = "dlenv-test/kernel" if engine_name == "docker" else "python"
     return EnvironmentSpec(name="a", image=image)
+
+
+@pytest.fixture(scope="session")
+def schema():
+    """Return the documented schema of what the command line prints with ``--json``."""
+    return json.loads((resources.files("jupyter_dlenv.cli") / "schema.json").read_text())
+
+
+@pytest.fixture
+def project(engine_name, owner, environments, tmp_path, monkeypatch):
+    """Return a current directory; the command line there sees what ``environments`` sees."""
+    settings = {
+        "engine": engine_name,
+        "owner": owner,
+        "data_dir": str(tmp_path / "data"),
+        "runtime_dir": str(tmp_path / "run"),
+    }
+    configuration = tmp_path / "cli" / "jupyter_dlenv_config.json"
+    configuration.parent.mkdir()
+    configuration.write_text(json.dumps({"Configuration": settings}), encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(configuration.parent))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    directory = tmp_path / "project"
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    return directory
+
+
+@pytest.fixture
+def image(spec):
+    return spec.image
+
+
+@pytest.fixture
+def run(project, capfd):
+    """Return a function that runs a command in this process: no terminal, no input."""
+
+    def run_one(*words):
+        capfd.readouterr()
+        code = main(words)
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(words, code, out, err)
+
+    return run_one
+
+
+@pytest.fixture
+def run_json(run, schema):
+    """Return a function that checks a command's output against the documented schema."""
+
+    def run_one(*words):
+        done = run(*words, "--json")
+        result = json.loads(done.stdout)
+        jsonschema.validate(result, schema)
+        return done.returncode, result
+
+    return run_one
+
+
+@pytest.fixture
+def launched(project, environments, spec, jp_asyncio_loop):
+    """Return the name of an environment that runs, with the project mounted."""
+    mount = Mount(source=str(project), target=str(project))
+    spec = replace(spec, mounts=(mount,), workdir=str(project))
+    return jp_asyncio_loop.run_until_complete(environments.launch(spec)).name

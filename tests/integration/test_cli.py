@@ -9,79 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import jsonschema
 import pexpect
 import pytest
 
-from jupyter_dlenv.cli import main
-from jupyter_dlenv.models import Mount
-
 PROGRAM = str(Path(sys.executable).with_name("jupyter-dlenv"))
-SCHEMA = json.loads((resources.files("jupyter_dlenv.cli") / "schema.json").read_text())
 LIMIT = 60
-
-
-@pytest.fixture
-def project(engine_name, owner, environments, tmp_path, monkeypatch):
-    """Return a current directory; the command line there sees what ``environments`` sees."""
-    settings = {
-        "engine": engine_name,
-        "owner": owner,
-        "data_dir": str(tmp_path / "data"),
-        "runtime_dir": str(tmp_path / "run"),
-    }
-    configuration = tmp_path / "cli" / "jupyter_dlenv_config.json"
-    configuration.parent.mkdir()
-    configuration.write_text(json.dumps({"Configuration": settings}), encoding="utf-8")
-    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(configuration.parent))
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
-    directory = tmp_path / "project"
-    directory.mkdir()
-    monkeypatch.chdir(directory)
-    return directory
-
-
-@pytest.fixture
-def image(spec):
-    return spec.image
-
-
-@pytest.fixture
-def launched(project, environments, spec, jp_asyncio_loop):
-    """Return the name of an environment that runs, with the project mounted."""
-    mount = Mount(source=str(project), target=str(project))
-    spec = replace(spec, mounts=(mount,), workdir=str(project))
-    return jp_asyncio_loop.run_until_complete(environments.launch(spec)).name
-
-
-@pytest.fixture
-def run(project, capfd):
-    """Return a function that runs a command in this process: no terminal, no input."""
-
-    def run_one(*words):
-        capfd.readouterr()
-        code = main(words)
-        out, err = capfd.readouterr()
-        return subprocess.CompletedProcess(words, code, out, err)
-
-    return run_one
-
-
-@pytest.fixture
-def run_json(run):
-    """Return a function that checks a command's output against the documented schema."""
-
-    def run_one(*words):
-        done = run(*words, "--json")
-        result = json.loads(done.stdout)
-        jsonschema.validate(result, SCHEMA)
-        return done.returncode, result
-
-    return run_one
 
 
 def process(*words, stdin=""):
@@ -204,12 +139,12 @@ def test_exec_keeps_streams_apart_and_passes_the_exit_code_on(launched):
     assert (done.stdout, done.stderr, done.returncode) == ("in\n", "err\n", 7)
 
 
-def test_exec_as_json_carries_both_outputs_and_the_exit_code(launched):
+def test_exec_as_json_carries_both_outputs_and_the_exit_code(launched, schema):
     script = "echo out; echo err >&2; exit 3"
 
     done = process("exec", "--json", "a", "--", "sh", "-c", script)
 
-    jsonschema.validate(json.loads(done.stdout), SCHEMA)
+    jsonschema.validate(json.loads(done.stdout), schema)
     assert json.loads(done.stdout)["exec"] == {"exit_code": 3, "stdout": "out\n", "stderr": "err\n"}
     assert done.returncode == 3
 

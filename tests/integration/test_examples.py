@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 #: What the examples launch; where the engine has no such image, one of the tests' stands in.
 IMAGE = "quay.io/jupyter/minimal-notebook:latest"
+#: What one of them makes.
+SAVED = "example/bert:1"
 
 _BLOCK = re.compile(r"(?:<!-- example: (.*?) -->\n)?```console\n(.*?)```", re.DOTALL)
 
@@ -148,4 +151,6 @@ def image(images, docker_engine_url: str) -> Iterator[str]:
         yield IMAGE
         client.images.remove(IMAGE)
     finally:
+        with suppress(docker.errors.ImageNotFound):
+            client.images.remove(SAVED, force=True)
         client.close()

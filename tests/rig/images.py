@@ -144,7 +144,7 @@ class Images:
 
     def _copy(self, reference: str, source: Images) -> None:
         with tempfile.TemporaryFile() as file:
-            for chunk in source.client.images.get(reference).save(named=True):
+            for chunk in source.client.images.get(reference).save(named=reference):
                 file.write(chunk)
             file.seek(0)
             self.client.images.load(file)

@@ -71,9 +71,16 @@ class API:
 
     async def ended(self, job_id: str) -> dict[str, Any]:
         """Return a job when it has ended."""
+        return await self._ended(f"/jobs/{job_id}")
+
+    async def saved(self, save: dict[str, Any]) -> dict[str, Any]:
+        """Return a saving when it has ended."""
+        return await self._ended(f"/saves/{save['id']}")
+
+    async def _ended(self, path: str) -> dict[str, Any]:
         end = time.monotonic() + PATIENCE
         while True:
-            job = (await self.get(f"/jobs/{job_id}")).json
+            job = (await self.get(path)).json
             if job["ended"]:
                 return job
             assert time.monotonic() < end, f"the job is {job['phase']} after {PATIENCE} s"
