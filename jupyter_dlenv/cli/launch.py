@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     metavar="COUNT|all|device=0,3|UUID",
     help="How many GPUs, or which.  [default: 0]",
 )
-@click.option("--share", "shared", is_flag=True, default=None, help="Take GPUs that others use, if too few are idle.")
+@click.option(
+    "--share",
+    "shared",
+    is_flag=True,
+    default=None,
+    help="Take GPUs that others use, if too few are idle.",
+)
 @click.option(
     "--mount",
     "mounts",
