@@ -53,6 +53,15 @@ def extend(
     _ask(f"{base}/manifests/{target}", json.dumps(manifest).encode(), headers, "PUT")
 
 
+def remove(address: str, repository: str, tag: str) -> None:
+    """Take a tag and its image out of a registry."""
+    base = f"http://{address}/v2/{repository}/manifests"
+    request = urllib.request.Request(f"{base}/{tag}", headers={"Accept": MANIFEST}, method="HEAD")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        digest = answer.headers["Docker-Content-Digest"]
+    _ask(f"{base}/{digest}", method="DELETE")
+
+
 def _put(base: str, content: bytes, kind: str) -> dict[str, object]:
     request = urllib.request.Request(f"{base}/blobs/uploads/", method="POST", data=b"")
     with urllib.request.urlopen(request, timeout=10) as answer:
