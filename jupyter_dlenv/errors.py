@@ -7,6 +7,7 @@ engine itself said is kept in ``detail``, word for word.
 ::
 
     DlenvError
+    ├── InternalError               internal-error
     ├── InvalidSpecError            invalid-spec
     │   ├── InvalidNameError        invalid-name
     │   ├── InvalidSpecFileError    invalid-spec-file
@@ -77,6 +78,13 @@ class DlenvError(Exception):
             "hint": self.hint,
             "detail": self.detail,
         }
+
+
+class InternalError(DlenvError):
+    """Something went wrong that nobody thought of; the log has the traceback."""
+
+    code = "internal-error"
+    default_hint = "See the log of the Jupyter server, and please report it."
 
 
 class InvalidSpecError(DlenvError):

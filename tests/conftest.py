@@ -25,7 +25,7 @@ from rig import registry as registries
 from rig.images import Images
 from rig.loop_watch import LoopWatch
 
-pytest_plugins = ("pytest_jupyter.jupyter_server",)
+pytest_plugins = ("pytest_jupyter.jupyter_server", "rig.ngc")
 
 #: Everything that the tests make on an engine carries it, with the run's id.
 TEST_LABEL = "org.jupyter-dlenv.test"

@@ -12,7 +12,7 @@ from ..errors import DlenvError
 from .commands import dlenv
 from .completion import COMPLETE_VARIABLE, answer_shell
 from .invocation import Invocation
-from .outcome import Interrupted, exit_code, print_error
+from .outcome import Interrupted, exit_code, print_error, unexpected
 
 __all__ = ["main"]
 
@@ -34,8 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_code(error)
     except (DlenvError, click.ClickException, click.Abort, Interrupted) as error:
-        # A usage error may have come before click saw --json.
-        as_json = invocation.json or "--json" in words[: (*words, "--").index("--")]
-        print_error(error, as_json=as_json)
-        return exit_code(error)
+        return _fail(error, invocation, words)
+    except Exception as error:  # noqa: BLE001 the edge of the program
+        return _fail(unexpected(error), invocation, words)
     return result if isinstance(result, int) else 0
+
+
+def _fail(error: BaseException, invocation: Invocation, words: list[str]) -> int:
+    # A usage error may have come before click saw --json.
+    as_json = invocation.json or "--json" in words[: (*words, "--").index("--")]
+    print_error(error, as_json=as_json)
+    return exit_code(error)

@@ -125,6 +125,9 @@ def pull(invocation: Invocation, image: str, dry_run: bool, yes: bool, quiet: bo
         return
     if sheet.refused and not yes:
         _ask(sheet)
+    if sheet.here and not sheet.outdated:
+        _done(invocation, sheet)
+        return
     names = {Phase.PULLING: f"Fetching {clean(sheet.image)}"}
     display = open_display(names, quiet=quiet, cancelling="leaving the rest where it is")
     began = time.monotonic()
@@ -143,13 +146,17 @@ def pull(invocation: Invocation, image: str, dry_run: bool, yes: bool, quiet: bo
             )
 
     try:
-        facts = invocation.run(work, on_interrupt=display.interrupted)
+        invocation.run(work, on_interrupt=display.interrupted)
     except Interrupted as error:
         raise PullCancelledError("The pull was cancelled.") from error
+    _done(invocation, sheet, f" ({took(time.monotonic() - began)})")
+
+
+def _done(invocation: Invocation, sheet: Sheet, how: str = "") -> None:
     if invocation.json:
-        print_json({"pull": {"image": sheet.image, "id": facts.id, "sheet": sheet.to_json()}})
+        print_json({"pull": {"image": sheet.image, "fetched": bool(how), "sheet": sheet.to_json()}})
     else:
-        click.echo(f"{clean(sheet.image)} is here ({took(time.monotonic() - began)}).")
+        click.echo(f"{clean(sheet.image)} is here{how}.")
 
 
 def _ask(sheet: Sheet) -> None:
@@ -174,8 +181,7 @@ def _sheet(sheet: Sheet) -> Iterator[str]:
 
 def _facts(sheet: Sheet) -> Iterator[tuple[str, str]]:
     if sheet.here:
-        state = "an older one of this tag" if sheet.outdated else "yes, nothing is to fetch"
-        yield "on engine", state
+        yield "on engine", "an older one of this tag" if sheet.outdated else "yes"
     if sheet.download:
         shared = (sheet.whole or 0) - sheet.download
         saved = f" of {size(sheet.whole)}; the rest is here" if shared and sheet.whole else ""
@@ -188,8 +194,8 @@ def _facts(sheet: Sheet) -> Iterator[tuple[str, str]]:
     if sheet.needs.architectures:
         yield "processor", ", ".join(sheet.needs.architectures)
     if sheet.needs.driver:
-        have = f"; here: {sheet.host.driver}" if sheet.host.driver else ""
-        yield "driver", f"{sheet.needs.driver} or newer{have}"
+        have = f"; here is {sheet.host.driver}" if sheet.host.driver else ""
+        yield "driver", f"built for {sheet.needs.driver}{have}"
     if sheet.needs.capabilities:
         yield "GPUs", f"compute capability {', '.join(sheet.needs.capabilities)}"
     if sheet.notes:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -74,13 +77,31 @@ def exit_code(error: BaseException) -> int:
 def describe(error: BaseException) -> dict[str, str]:
     """Return an error as every door shows it."""
     if isinstance(error, errors.DlenvError):
-        return error.to_json()
+        # Imported here: most commands do not fail.
+        from ..doctor.diagnoses import explained  # noqa: PLC0415
+
+        return explained(error).to_json()
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "jupyter dlenv"
         return _plain("usage", error.format_message(), f"See `{command} --help`.")
     if isinstance(error, click.ClickException):
         return _plain("usage", error.format_message(), "")
     return _plain("interrupted", "Interrupted.", "")
+
+
+def unexpected(error: Exception) -> errors.InternalError:
+    """Keep the traceback of what nobody thought of in a file, and return what is said of it."""
+    lines = traceback.format_exception(error)
+    hint = "Please report it."
+    # Only for the user: values of variables may be in it.
+    with suppress(OSError):
+        handle, path = tempfile.mkstemp(prefix="jupyter-dlenv-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.writelines(lines)
+        hint = f"Please report it, with what is in {path}."
+    return errors.InternalError(
+        f"jupyter dlenv met an error of its own ({type(error).__name__}).", hint=hint
+    )
 
 
 def _plain(code: str, message: str, hint: str) -> dict[str, str]:

@@ -6,7 +6,14 @@ import copy
 from dataclasses import replace
 from typing import TypeVar
 
-from ..errors import DlenvError
+from ..errors import (
+    AgentError,
+    DlenvError,
+    EngineError,
+    EnvironmentDiedError,
+    GPUUnavailableError,
+    ImageError,
+)
 from . import (
     diagnoses_driver,
     diagnoses_engine,
@@ -30,6 +37,10 @@ DIAGNOSES = (
     *diagnoses_engine.DIAGNOSES,
     *diagnoses_machine.DIAGNOSES,
 )
+#: Failures that carry the words of engines, registries and programs in environments.
+_OF_OTHERS = (EngineError, ImageError, AgentError)
+#: Those of them that say little of their own.
+_VAGUE = (EngineError, GPUUnavailableError, AgentError, EnvironmentDiedError)
 _SEVERITIES = tuple(Severity)
 _SECTIONS = tuple(Section)
 #: Which section a fact belongs to that could not be had; others are the machine's.
@@ -71,19 +82,18 @@ def explain_failure(error: DlenvError) -> Finding | None:
 def explained(error: _Error) -> _Error:
     """Return a failure with our explanation on top, or the same one if there is none.
 
-    What was raised keeps its class, and its own words, in the detail::
-
-        except DlenvError as error:
-            raise explained(error) from error
+    Doors do this with every failure that they show.  What was raised keeps its class, and
+    its own words, in the detail; what it says of itself is kept where that is more precise.
     """
-    finding = explain_failure(error)
+    finding = explain_failure(error) if isinstance(error, _OF_OTHERS) else None
     if finding is None:
         return error
     better = copy.copy(error)
-    better.args = (finding.title, *error.args[1:])
-    better.hint = " ".join(filter(None, [finding.cause, finding.fix]))
-    said = error.detail if str(error) in error.detail else f"{error}\n{error.detail}".strip()
-    better.detail = said
+    better.hint = " ".join(filter(None, [finding.cause, finding.fix])) or error.hint
+    if type(error) in _VAGUE and str(error) != finding.title:
+        better.args = (finding.title, *error.args[1:])
+        if str(error) not in error.detail:
+            better.detail = f"{error}\n{error.detail}".strip()
     return better
 
 

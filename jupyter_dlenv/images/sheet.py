@@ -179,9 +179,9 @@ def _common(wanted: Sequence[str], chain: Sequence[str]) -> int:
 
 
 def _is_same(local: ImageFacts, remote: RemoteImage) -> bool:
-    named = {digest.rpartition("@")[2] for digest in local.digests}
-    # An image that was loaded from a file has no digest, but its configuration is the same one.
-    return remote.manifest.digest in named or remote.manifest.config.digest == local.id
+    # Engines call an image by its configuration, or by its manifest.
+    known = {local.id, *(digest.rpartition("@")[2] for digest in local.digests)}
+    return bool(known & {remote.manifest.digest, remote.manifest.config.digest})
 
 
 def _needs(local: ImageFacts | None, remote: RemoteImage | None) -> Needs:

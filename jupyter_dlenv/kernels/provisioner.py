@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import signal
 from pathlib import Path
@@ -14,10 +15,13 @@ from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Unicode
 
 from ..configuration import Configuration
-from ..errors import AgentError, DlenvError, KernelStartError
+from ..doctor.diagnoses import explained
+from ..errors import AgentError, DlenvError, InternalError, KernelStartError
 from ..models import Environment, Status
 from .link import AgentLink, KernelExit, nobody_listens
 from .paths import to_host, to_inside
+
+_log = logging.getLogger(__name__)
 
 _LINK_TIMEOUT = 10.0
 _RETRY_INTERVAL = 1.0
@@ -235,5 +239,10 @@ def _told_to_the_user() -> Any:
     try:
         yield
     except DlenvError as error:
-        text = "\n".join(filter(None, (f"{error} {error.hint}", error.detail)))
-        raise KernelStartError(text, hint=error.hint, detail=error.detail) from error
+        better = explained(error)
+        text = "\n".join(filter(None, (f"{better} {better.hint}", better.detail)))
+        raise KernelStartError(text, hint=better.hint, detail=better.detail) from error
+    except Exception as error:
+        _log.exception("A kernel could not be started")
+        said = InternalError("The kernel could not be started, by an error of jupyter_dlenv's own.")
+        raise KernelStartError(f"{said} {said.hint}", hint=said.hint) from error

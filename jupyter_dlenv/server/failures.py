@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from http import HTTPStatus
 
 from tornado.web import HTTPError
 
 from .. import errors
-from ..errors import DlenvError
+from ..doctor.diagnoses import explained
+from ..errors import DlenvError, InternalError
+
+_log = logging.getLogger(__name__)
 
 #: A class that is not named here has the status of its nearest ancestor that is.
 STATUS: dict[type[DlenvError], HTTPStatus] = {
@@ -56,16 +60,6 @@ _HTTP_CODES = {
 }
 
 
-class InternalError(DlenvError):
-    """Something went wrong that nobody thought of; the log has the traceback."""
-
-    code = "internal-error"
-    default_hint = "See the log of the Jupyter server, and please report it."
-
-    def __init__(self) -> None:
-        super().__init__("The server met an error of its own.")
-
-
 class RequestTooLargeError(errors.InvalidSpecError):
     """The body of a request is longer than any description of an environment."""
 
@@ -83,13 +77,26 @@ def describe(error: BaseException | None, status: int) -> tuple[int, dict[str, s
         status: What the web server would answer.
     """
     if isinstance(error, DlenvError):
-        return status_of(type(error)), error.to_json()
+        return status_of(type(error)), explained(error).to_json()
     if error is not None and not isinstance(error, HTTPError):
-        return 500, InternalError().to_json()
+        return 500, internal_error().to_json()
     code, hint = _HTTP_CODES.get(HTTPStatus(status), ("http-error", ""))
     said = error.log_message if isinstance(error, HTTPError) else None
     message = said or HTTPStatus(status).phrase
     return status, {"code": code, "message": message, "hint": hint, "detail": ""}
+
+
+def failure_of(error: BaseException, what: str) -> DlenvError:
+    """Return the error that whoever asked for a job is shown; an unexpected one is logged."""
+    if isinstance(error, DlenvError):
+        return explained(error)
+    _log.error("The %s failed unexpectedly", what, exc_info=error)
+    return internal_error()
+
+
+def internal_error() -> InternalError:
+    """Return what is shown of an error that nobody thought of: nothing of it."""
+    return InternalError("The server met an error of its own.")
 
 
 def status_of(kind: type[DlenvError]) -> int:

@@ -16,7 +16,7 @@ from ..environments import Environments
 from ..errors import DlenvError, JobNotFoundError, LaunchCancelledError, NameTakenError
 from ..gpus.line import PlaceInLine
 from ..models import Environment, EnvironmentSpec, Phase, Progress
-from .failures import InternalError
+from .failures import failure_of
 
 _log = logging.getLogger(__name__)
 
@@ -217,10 +217,7 @@ def _failure(task: asyncio.Task[Environment]) -> DlenvError | None:
     if task.cancelled():
         return LaunchCancelledError("The launch was cancelled.")
     error = task.exception()
-    if error is None or isinstance(error, DlenvError):
-        return error
-    _log.error("The %s failed unexpectedly", task.get_name(), exc_info=error)
-    return InternalError()
+    return failure_of(error, task.get_name()) if error is not None else None
 
 
 class BuildLog:

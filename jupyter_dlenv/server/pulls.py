@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
 from collections import deque
@@ -16,10 +15,8 @@ from ..environments import Environments
 from ..errors import DlenvError, JobNotFoundError, PullCancelledError
 from ..models import Phase, Progress
 from ..obtain import forwarder
-from .failures import InternalError
+from .failures import failure_of
 from .jobs import now
-
-_log = logging.getLogger(__name__)
 
 _MOST_ENDED = 100
 _STOP_TIMEOUT = 5.0
@@ -165,7 +162,4 @@ def _failure(task: asyncio.Task[ImageFacts]) -> DlenvError | None:
     if task.cancelled():
         return PullCancelledError("The pull was cancelled.")
     error = task.exception()
-    if error is None or isinstance(error, DlenvError):
-        return error
-    _log.error("The %s failed unexpectedly", task.get_name(), exc_info=error)
-    return InternalError()
+    return failure_of(error, task.get_name()) if error is not None else None

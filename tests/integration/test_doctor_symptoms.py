@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.server
 import io
@@ -21,12 +22,15 @@ import jsonschema
 import pytest
 from docker.types import DeviceRequest
 from rig import engine as engines
+from rig import registry_image
+from rig.ngc import REPOSITORY
 from rig.nvml import MIB, FakeDriver, FakeGpu, FakeNvml, build
 from rig.profiles import HOOK_VARIABLE, MODERN, pretend_gpus
 
 from jupyter_dlenv.doctor.collect import collect
 from jupyter_dlenv.doctor.collect_registries import registry_reports
 from jupyter_dlenv.doctor.diagnoses import diagnose, explain, explain_failure
+from jupyter_dlenv.doctor.diagnoses_environment import G25
 from jupyter_dlenv.engines.docker_errors import translated
 from jupyter_dlenv.errors import DlenvError
 from jupyter_dlenv.models import Mount
@@ -34,6 +38,7 @@ from jupyter_dlenv.models import Mount
 PROGRAM = Path(sys.executable).with_name("jupyter-dlenv")
 SCHEMA = json.loads((resources.files("jupyter_dlenv.cli") / "schema.json").read_text())
 LABEL = "org.jupyter-dlenv.test"
+OLD_LIBRARY = ("nvmlDeviceGetCount_v2",)
 LOST = "-dac_override,-dac_read_search"
 
 
@@ -279,6 +284,8 @@ def fake(library, tmp_path):
         ("G04", FakeDriver().with_gpu(3, FakeGpu(lost=True))),
         ("G12", FakeDriver().with_gpu(3, FakeGpu(error=999))),
         ("G26", FakeDriver().with_gpu(3, FakeGpu(used=450 * MIB))),
+        # The library of a driver that is older than what is asked of it.
+        ("G30", FakeDriver(missing=OLD_LIBRARY)),
     ],
 )
 def test_a_driver_that_is_ill(fake, docker_engine_url, id_, state):
@@ -383,6 +390,46 @@ async def test_an_environment_whose_gpus_are_gone(
     assert said in found[id_].detail
 
 
+async def test_an_environment_that_sees_gpus_without_having_any(
+    docker_environments, spec, found_by
+):
+    """As where NVIDIA's runtime is the default and nobody tells it to hide them."""
+    device = Mount(source="/dev/null", target="/dev/nvidia0")
+
+    found = await found_by(docker_environments(), replace(spec, mounts=(device,)))
+
+    assert ("error", "/dev/nvidia0") == (found["G18"].severity.value, found["G18"].detail)
+
+
+@pytest.mark.parametrize(
+    ("id_", "said"),
+    [
+        (
+            "G19",
+            """ERROR: This container was built for NVIDIA Driver Release 580.95 or later, but
+       version 535.183.01 was detected and compatibility mode is UNAVAILABLE.""",
+        ),
+        (
+            "G20",
+            "WARNING: Detected a GPU, which is not yet supported in this version of the container",
+        ),
+        ("G22", "NOTE: The SHMEM allocation limit is set to the default of 64MB."),
+    ],
+)
+async def test_an_entrypoint_that_warns_is_heard(
+    docker_environments, spec, images, found_by, tmp_path, id_, said
+):
+    entrypoint = tmp_path / "nvidia_entrypoint.sh"
+    entrypoint.write_text(f'#!/bin/bash\ncat <<"END"\n{said}\nEND\nexec "$@"\n')
+    entrypoint.chmod(0o755)
+    mount = Mount(source=str(entrypoint), target="/opt/nvidia/nvidia_entrypoint.sh", read_only=True)
+    wanted = replace(spec, image=images.ensure("ngc"), mounts=(mount,))
+
+    found = await found_by(docker_environments(), wanted)
+
+    assert said.split("\n")[0][:40] in found[id_].detail
+
+
 # Registries
 
 
@@ -449,6 +496,18 @@ def _answering(refusals, challenge=None):
         finally:
             server.shutdown()
             thread.join(10)
+
+
+async def test_an_image_for_other_processors_only_is_explained(docker_engine_url, gate, publish):
+    publish("28.01-py3", sizes=())
+    name = f"{gate.address}/{REPOSITORY}:28.02-py3"
+    registry_image.index(gate.upstream.address, f"{REPOSITORY}:28.01-py3", "28.02-py3", ("s390x",))
+
+    done = await asyncio.to_thread(run, "launch", name, "--name", "a", "--json")
+
+    error = json.loads(done.stdout)["error"]
+    assert ("image-not-found", "G25") == (error["code"], explain(error["detail"]).id)
+    assert G25.fix in error["hint"]
 
 
 @pytest.mark.parametrize(("id_", "kind"), [("G23", "private"), ("R01", "away")])

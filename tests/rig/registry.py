@@ -98,7 +98,9 @@ def _settings(directory: Path, address: str, login: Login | None) -> str:
     settings = [
         "version: 0.1",
         "log: {level: warn}",
-        f"storage: {{filesystem: {{rootdirectory: {directory / 'data'}}}}}",
+        "storage:",
+        f"  filesystem: {{rootdirectory: {directory / 'data'}}}",
+        "  delete: {enabled: true}",
         f"http: {{addr: '{address}'}}",
     ]
     if login:

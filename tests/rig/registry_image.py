@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 
@@ -51,6 +52,27 @@ def extend(
     manifest["config"] = _put(base, json.dumps(config).encode(), CONFIG)
     headers = {"Content-Type": MANIFEST}
     _ask(f"{base}/manifests/{target}", json.dumps(manifest).encode(), headers, "PUT")
+
+
+def index(address: str, source: str, target: str, processors: tuple[str, ...]) -> None:
+    """Make an index whose images, for whichever processor, are all another one of the registry."""
+    repository, _, tag = source.rpartition(":")
+    base = f"http://{address}/v2/{repository}/manifests"
+    body = _ask(f"{base}/{tag}", headers={"Accept": MANIFEST})
+    entry = {"mediaType": MANIFEST, "digest": _digest(body), "size": len(body)}
+    platforms = [{"os": "linux", "architecture": name} for name in processors]
+    manifests = [{**entry, "platform": platform} for platform in platforms]
+    data = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
+    _ask(f"{base}/{target}", json.dumps(data).encode(), {"Content-Type": INDEX}, "PUT")
+
+
+def remove(address: str, repository: str, tag: str) -> None:
+    """Take a tag and its image out of a registry."""
+    base = f"http://{address}/v2/{repository}/manifests"
+    request = urllib.request.Request(f"{base}/{tag}", headers={"Accept": MANIFEST}, method="HEAD")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        digest = answer.headers["Docker-Content-Digest"]
+    _ask(f"{base}/{digest}", method="DELETE")
 
 
 def _put(base: str, content: bytes, kind: str) -> dict[str, object]:

@@ -34,6 +34,7 @@ from jupyter_dlenv.errors import (
     GPUUnavailableError,
     InvalidSpecError,
     NameTakenError,
+    RegistryUnreachableError,
 )
 
 TROUBLESHOOTING = Path(__file__).parents[2] / "docs/troubleshooting.md"
@@ -474,6 +475,16 @@ def test_a_failure_is_explained_above_the_words_of_the_engine():
     assert "The engine cannot give GPUs to containers." == str(better)
     assert "nvidia-ctk runtime configure" in better.hint
     assert said in better.detail
+
+
+def test_a_failure_that_is_precise_keeps_its_words_and_gets_the_advice():
+    said = 'Get "https://nvcr.io/v2/": dial tcp: lookup nvcr.io: no such host'
+    error = RegistryUnreachableError("nvcr.io does not answer.", detail=said)
+
+    better = explained(error)
+
+    assert ("nvcr.io does not answer.", said) == (str(better), better.detail)
+    assert "the engine's proxy" in better.hint
 
 
 def test_what_the_failure_was_called_first_is_kept():
