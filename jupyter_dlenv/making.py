@@ -92,7 +92,7 @@ class Making:
             )
 
         def waiting(words: str) -> None:
-            report(Progress(phase=Phase.CREATING, message=words))
+            report(Progress(phase=Phase.WAITING, message=words))
 
         try:
             if spec.gpus.wants_none:

@@ -12,7 +12,7 @@ from .inside import exec_, shell
 from .invocation import Invocation, common_options, pass_invocation
 from .kernelspec import kernelspec
 from .launch import launch
-from .lifecycle import remove, restart, start, stop
+from .lifecycle import recreate, remove, restart, start, stop
 from .look import images, list_, logs, show
 from .outcome import print_json
 
@@ -62,7 +62,7 @@ def version(invocation: Invocation) -> None:
 
 
 for _command in (
-    *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
+    *(launch, list_, show, start, stop, restart, recreate, remove, logs, exec_, shell),
     *(images, gpus, doctor, kernelspec, completion, version),
 ):
     dlenv.add_command(_command)

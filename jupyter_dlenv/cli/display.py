@@ -46,6 +46,7 @@ def titles(image: str, *, built: bool) -> Mapping[Phase, str]:
         Phase.QUEUED: "Checking the request",
         Phase.PULLING: f"{'Building from' if built else 'Getting the image'} {clean(image)}",
         Phase.PREPARING: "Preparing the image",
+        Phase.WAITING: "Waiting in line for GPUs",
         Phase.CREATING: "Creating the environment",
         Phase.STARTING: "Starting the environment",
     }
@@ -79,12 +80,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 class LineDisplay:
-    """Says each phase once."""
+    """Says each phase once, and each place in line."""
 
     def __init__(self, names: Mapping[Phase, str], say: Callable[[str], None]) -> None:
         self._names = names
         self._say = say
         self._phase: Phase | None = None
+        self._place = ""
 
     def __enter__(self) -> LineDisplay:
         return self
@@ -93,7 +95,12 @@ class LineDisplay:
         pass
 
     def report(self, progress: Progress) -> None:
-        if progress.phase is not self._phase and progress.phase in self._names:
+        if progress.phase is Phase.WAITING:
+            self._phase = progress.phase
+            if progress.message != self._place:
+                self._place = progress.message
+                self._say(f"{clean(progress.message)} …")
+        elif progress.phase is not self._phase and progress.phase in self._names:
             self._phase = progress.phase
             self._say(f"{self._names[progress.phase]} …")
 

@@ -19,6 +19,7 @@ from .text import clean, took
 
 if TYPE_CHECKING:
     from ..environments import Environments
+    from ..gpus.line import PlaceInLine
 
 _DEFAULTS = EnvironmentSpec.__dataclass_fields__
 
@@ -33,6 +34,7 @@ _DEFAULTS = EnvironmentSpec.__dataclass_fields__
     metavar="COUNT|all|device=0,3|UUID",
     help="How many GPUs, or which.  [default: 0]",
 )
+@click.option("--wait-for-gpus", is_flag=True, help="Wait in line if too few are free.")
 @click.option("--share", is_flag=True, help="Take GPUs that others use, if too few are idle.")
 @click.option(
     "--mount",
@@ -87,6 +89,7 @@ def launch(
     image: str | None,
     name: str,
     gpus: GpuRequest,
+    wait_for_gpus: bool,
     share: bool,
     mounts: tuple[Mount, ...],
     no_mount: bool,
@@ -142,7 +145,10 @@ def launch(
         chosen = name or name_for(source, {e.name for e in await environments.list()})
         with display:
             return await environments.launch(
-                spec_for(chosen), report=display.report, build_dir=build_dir or ""
+                spec_for(chosen),
+                report=display.report,
+                build_dir=build_dir or "",
+                line=_place() if wait_for_gpus else None,
             )
 
     try:
@@ -153,6 +159,13 @@ def launch(
         print_json({"environment": environment.to_json()})
     else:
         click.echo(_ready(environment, time.monotonic() - began))
+
+
+def _place() -> PlaceInLine:
+    # Imported here: only who waits needs it.
+    from ..gpus.line import PlaceInLine  # noqa: PLC0415
+
+    return PlaceInLine()
 
 
 def _ready(environment: Environment, seconds: float) -> str:
