@@ -7,7 +7,7 @@ from jupyter_dlenv.gpus.remote import read_smi
 
 MIB = 1024**2
 TEXT = """\
-0, GPU-aaaa, NVIDIA H100, 00000000:19:00.0, 81559, 20123, 97, 71, 650.12, 700.00, 580.95.05, Disabled
+0, GPU-aaaa, NVIDIA H100, 0000:19:00.0, 81559, 20123, 97, 71, 650.12, 700.00, 580.95.05, Disabled
 1, GPU-bbbb, NVIDIA H100, 00000000:1A:00.0, 81559, 12, [N/A], 31, [N/A], 700.00, 580.95.05, Enabled
 2, [GPU is lost], [Unknown Error], 1B:00.0, [lost], [lost], [lost], [N/A], [N/A], [N/A], 580, [N/A]
 dlenv-gpus:
