@@ -87,7 +87,7 @@ class Environments:
         self.engine = engine
         self.owner = owner
         #: The GPUs of the engine's machine; the driver is opened by the first who looks.
-        self.gpus = GpuSource(engine, allowed=policy.allowed_gpus, reader=gpu_reader)
+        self.gpus = GpuSource(engine, owner=owner, allowed=policy.allowed_gpus, reader=gpu_reader)
         self.library = ImageLibrary(
             engine,
             policy=policy,
@@ -100,10 +100,10 @@ class Environments:
         self.policy = policy
         self._cache_dir = data_dir / "images"
         self._runtime_dirs = RuntimeDirs(runtime_dir)
-        self._leases = GpuLeases(engine, self.gpus, owner=owner, policy=policy)
+        self.leases = GpuLeases(engine, self.gpus, owner=owner, policy=policy)
         self._making = Making(
             engine,
-            self._leases,
+            self.leases,
             self._runtime_dirs,
             self.ssh,
             owner=owner,
@@ -245,7 +245,7 @@ class Environments:
         """Hold the GPUs of an environment while nothing of it runs that would."""
         if not environment.gpu_uuids:
             return nullcontext("")
-        return self._leases.holding(
+        return self.leases.holding(
             environment.gpu_uuids,
             name=environment.name,
             shared=environment.spec.shared,
@@ -284,7 +284,7 @@ class Environments:
             if not spec.gpus.wants_none:
                 # Its kernels should not end for nothing.
                 wish = wish_of(spec, old.image_id, own=(old.container_id,))
-                await self._leases.check(wish, freed=old.gpu_uuids)
+                await self.leases.check(wish, freed=old.gpu_uuids)
             holding = self._holding_gpus(old)
         await self._recreating.recreate(old, spec, facts, holding=holding, report=report)
         environment = await self.get(name)

@@ -123,7 +123,7 @@ class Making:
             )
 
         def waiting(words: str) -> None:
-            report(Progress(phase=Phase.CREATING, message=words))
+            report(Progress(phase=Phase.WAITING, message=words))
 
         refused: set[int] = set()
         while True:

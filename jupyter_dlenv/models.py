@@ -36,6 +36,8 @@ class Phase(str, Enum):
     QUEUED = "queued"
     PULLING = "pulling"
     PREPARING = "preparing"
+    #: In line for GPUs; ``message`` tells the place.
+    WAITING = "waiting"
     CREATING = "creating"
     STARTING = "starting"
     SAVING = "saving"

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ..gpus.choose import why_taken, why_unusable
 from ..gpus.devices import Device, devices
+from ..gpus.holders import Holders
 from ..gpus.inventory import DriverState, GpuState, Inventory
 from .text import clean
 
@@ -23,15 +24,13 @@ _GIB = 1024**3
 _WIDTH_OF_A_PIPE = 200
 
 
-def print_board(
-    inventory: Inventory, holders: Mapping[str, str], fenced: Mapping[str, str]
-) -> None:
+def print_board(inventory: Inventory, holders: Holders, fenced: Mapping[str, str]) -> None:
     """Print the board on stdout."""
     _console().print(board(inventory, holders, fenced))
 
 
 @contextmanager
-def live_board() -> Iterator[Callable[[Inventory, Mapping[str, str], Mapping[str, str]], None]]:
+def live_board() -> Iterator[Callable[[Inventory, Holders, Mapping[str, str]], None]]:
     """Redraw the board in place, each time that the function is called which this yields."""
     with Live(console=_console(), auto_refresh=False) as live:
         yield lambda inventory, holders, fenced: live.update(
@@ -39,13 +38,11 @@ def live_board() -> Iterator[Callable[[Inventory, Mapping[str, str], Mapping[str
         )
 
 
-def board(
-    inventory: Inventory, holders: Mapping[str, str], fenced: Mapping[str, str]
-) -> RenderableType:
+def board(inventory: Inventory, holders: Holders, fenced: Mapping[str, str]) -> RenderableType:
     """Return the board.
 
     Args:
-        holders: Who holds which GPU or MIG device, by UUID, in words.
+        holders: Who holds which GPU or MIG device, in words.
         fenced: Why a GPU or MIG device must not be used from here, by UUID, in words.
     """
     if inventory.driver_state is not DriverState.OK:
@@ -60,8 +57,9 @@ def board(
         table.add_column(column, justify="right", no_wrap=True, header_style="dim")
     table.add_column("USED BY", overflow="fold", header_style="dim")
     for device in devices(inventory):
-        table.add_row(*_row(device), _words(device, holders, fenced))
-    return Group(_headline(inventory), table)
+        table.add_row(*_row(device), _words(device, holders.by_uuid, fenced))
+    notes = [Text(f"{clean(who)} sees all GPUs", style="dim") for who in holders.everywhere]
+    return Group(_headline(inventory), table, *notes)
 
 
 def _headline(inventory: Inventory) -> Text:

@@ -16,7 +16,7 @@ from .inside import exec_, shell
 from .invocation import Invocation, common_options, pass_invocation
 from .kernelspec import kernelspec
 from .launch import launch
-from .lifecycle import remove, restart, start, stop
+from .lifecycle import recreate, remove, restart, start, stop
 from .look import list_, logs, show
 from .outcome import print_json
 from .save import save
@@ -69,7 +69,7 @@ def version(invocation: Invocation) -> None:
 
 
 for _command in (
-    *(launch, init, list_, show, start, stop, restart, remove, logs, exec_, shell),
+    *(launch, init, list_, show, start, stop, restart, recreate, remove, logs, exec_, shell),
     *(connect, ssh, cp, open_, ssh_config, ssh_stream),
     *(export, save, images, pull, gpus, doctor, kernelspec, completion, version),
 ):

@@ -49,6 +49,7 @@ def titles(image: str, *, built: bool) -> Mapping[Phase, str]:
         Phase.QUEUED: "Checking the request",
         Phase.PULLING: f"{'Building from' if built else 'Getting the image'} {clean(image)}",
         Phase.PREPARING: "Preparing the image",
+        Phase.WAITING: "Waiting in line for GPUs",
         Phase.CREATING: "Creating the environment",
         Phase.STARTING: "Starting the environment",
     }
@@ -92,7 +93,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 class LineDisplay:
-    """Says each phase once."""
+    """Says each phase once, and each place in line."""
 
     def __init__(
         self,
@@ -106,6 +107,7 @@ class LineDisplay:
         self._cancelling = cancelling
         self._phase: Phase | None = None
         self._warned: set[str] = set()
+        self._place = ""
 
     def __enter__(self) -> LineDisplay:
         return self
@@ -114,7 +116,12 @@ class LineDisplay:
         pass
 
     def report(self, progress: Progress) -> None:
-        if progress.phase is not self._phase and progress.phase in self._names:
+        if progress.phase is Phase.WAITING:
+            self._phase = progress.phase
+            if progress.message != self._place:
+                self._place = progress.message
+                self._say(f"{clean(progress.message)} …")
+        elif progress.phase is not self._phase and progress.phase in self._names:
             self._phase = progress.phase
             self._say(f"{self._names[progress.phase]} …")
         for warning in progress.warnings:

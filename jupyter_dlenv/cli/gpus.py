@@ -1,11 +1,11 @@
-"""The command that shows the GPUs of this machine, once or for as long as one likes."""
+"""The command that shows the GPUs of the engine's machine, once or for as long as one likes."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,13 @@ from .invocation import Invocation, common_options, pass_invocation
 from .outcome import Interrupted, exit_code, print_json
 
 if TYPE_CHECKING:
+    from ..environments import Environments
+    from ..gpus.holders import Holders
     from ..gpus.inventory import Inventory
 
-    Holders = Callable[[], Awaitable[Mapping[str, str]]]
-    Show = Callable[[Inventory, Mapping[str, str], Mapping[str, str]], None]
+    Show = Callable[[Inventory, Holders, Mapping[str, str]], None]
+
+_INTERVAL = 2.0
 
 
 @click.command()
@@ -26,13 +29,14 @@ if TYPE_CHECKING:
 @common_options
 @pass_invocation
 def gpus(invocation: Invocation, watch: bool) -> int:
-    """Show the GPUs of this machine, and who uses them."""
+    """Show the GPUs of this machine, or of the engine's, and who uses them."""
     # Imported here: what asks for help must not wait for it.
     import asyncio  # noqa: PLC0415
 
     from .interrupts import interruptible  # noqa: PLC0415
 
-    work = _look(_nobody, watch=watch, as_json=invocation.json)
+    environments = invocation.configuration().open(invocation.engine)
+    work = _look(environments, watch=watch, as_json=invocation.json)
     try:
         asyncio.run(interruptible(work, lambda: None))
     except Interrupted as error:
@@ -43,33 +47,37 @@ def gpus(invocation: Invocation, watch: bool) -> int:
     return 0
 
 
-async def _nobody() -> Mapping[str, str]:
-    return {}
-
-
-async def _look(holders: Holders, *, watch: bool, as_json: bool) -> None:
-    """Show the GPUs, once or until cancelled.
-
-    Args:
-        holders: Says who holds which GPU or MIG device, by UUID, in words.
-    """
+async def _look(environments: Environments, *, watch: bool, as_json: bool) -> None:
+    """Show the GPUs, once or until cancelled."""
     # Imported here for the reason above.
-    from ..gpus.fence import fence  # noqa: PLC0415
-    from ..gpus.nvml import NvmlReader  # noqa: PLC0415
-    from ..gpus.poller import GpuPoller  # noqa: PLC0415
+    import asyncio  # noqa: PLC0415
 
-    poller = GpuPoller(NvmlReader())
     try:
         with _open(watch=watch, as_json=as_json) as show:
-            if not watch:
-                inventory = await poller.read()
-                show(inventory, await holders(), fence(inventory, os.environ))
-                return
-            async with aclosing(poller.watch()) as inventories:
-                async for inventory in inventories:
-                    show(inventory, await holders(), fence(inventory, os.environ))
+            while True:
+                show(*await _seen(environments))
+                if not watch:
+                    return
+                await asyncio.sleep(_INTERVAL)
     finally:
-        await poller.aclose()
+        await environments.aclose()
+
+
+async def _seen(environments: Environments) -> tuple[Inventory, Holders, Mapping[str, str]]:
+    """Return the GPUs, who holds them, and which are not given to environments."""
+    # Imported here for the reason above.
+    from ..errors import EngineError  # noqa: PLC0415
+    from ..gpus.fence import fence  # noqa: PLC0415
+    from ..gpus.holders import Holders  # noqa: PLC0415
+
+    try:
+        inventory = await environments.gpus.read()
+        holders = await environments.leases.holders(inventory)
+        return inventory, holders, await environments.gpus.fenced(inventory)
+    except EngineError:
+        # Without an engine there are no leases, and the GPUs are those of this machine.
+        inventory = await environments.gpus.read_here()
+        return inventory, Holders(), fence(inventory, os.environ)
 
 
 def _open(*, watch: bool, as_json: bool) -> AbstractContextManager[Show]:
@@ -83,14 +91,15 @@ def _open(*, watch: bool, as_json: bool) -> AbstractContextManager[Show]:
 
 def _print_json(
     inventory: Inventory,
-    holders: Mapping[str, str],
+    holders: Holders,
     fenced: Mapping[str, str],
     *,
     compact: bool,
 ) -> None:
     value = {
         "inventory": inventory.to_json(),
-        "holders": dict(holders),
+        "holders": dict(holders.by_uuid),
+        "everywhere": list(holders.everywhere),
         "fenced": dict(fenced),
     }
     print_json(value, compact=compact)

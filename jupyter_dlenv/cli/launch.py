@@ -20,6 +20,7 @@ from .text import clean, took
 
 if TYPE_CHECKING:
     from ..environments import Environments
+    from ..gpus.line import PlaceInLine
 
 
 @click.command()
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     metavar="COUNT|all|device=0,3|UUID",
     help="How many GPUs, or which.  [default: 0]",
 )
+@click.option("--wait-for-gpus", is_flag=True, help="Wait in line if too few are free.")
 @click.option(
     "--share",
     "shared",
@@ -97,6 +99,7 @@ def launch(
     /,
     image: str | None,
     name: str,
+    wait_for_gpus: bool,
     no_mount: bool,
     env: tuple[str, ...],
     build_dir: str | None,
@@ -159,7 +162,10 @@ def launch(
             spec = replace(spec_for(""), image=(await project.pinned(environments)).image)
         with display:
             launched = await environments.launch(
-                spec, report=display.report, build_dir=build_dir or ""
+                spec,
+                report=display.report,
+                build_dir=build_dir or "",
+                line=_place() if wait_for_gpus else None,
             )
         if project is not None:
             await project.pin(environments, spec.image)
@@ -173,6 +179,13 @@ def launch(
         print_json({"environment": environment.to_json()})
     else:
         click.echo(_ready(environment, time.monotonic() - began))
+
+
+def _place() -> PlaceInLine:
+    # Imported here: only who waits needs it.
+    from ..gpus.line import PlaceInLine  # noqa: PLC0415
+
+    return PlaceInLine()
 
 
 def _ready(environment: Environment, seconds: float) -> str:

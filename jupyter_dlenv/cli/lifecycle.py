@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..gpu_request import GpuRequest
 from ..models import Environment, Status
-from .arguments import names_argument
+from .arguments import name_argument, names_argument
 from .invocation import Invocation, common_options, pass_invocation
 from .kernelspec import remove_copies
 from .outcome import NotConfirmedError, print_json, styled
@@ -45,6 +46,39 @@ def stop(invocation: Invocation, names: tuple[str, ...]) -> None:
 def restart(invocation: Invocation, names: tuple[str, ...]) -> None:
     """Stop environments and start them again."""
     _change(invocation, names, lambda e, name: e.restart(name), ("Restarting", "is ready"))
+
+
+@click.command()
+@name_argument
+@click.option(
+    "--gpus",
+    type=GpuRequest.parse,
+    metavar="COUNT|all|device=0,3|UUID",
+    help="By default as many as before, whichever are free.",
+)
+@click.option("--share/--no-share", default=None, help="By default as before.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@common_options
+@pass_invocation
+def recreate(
+    invocation: Invocation, name: str, gpus: GpuRequest | None, share: bool | None, yes: bool
+) -> None:
+    """Give an environment other GPUs; its home directory and mounts stay."""
+
+    async def look(environments: Environments) -> Environment:
+        return await environments.get(name)
+
+    async def work(environments: Environments) -> Environment:
+        with _busy(f"Re-creating {name!r}"):
+            return await environments.recreate(name, gpus=gpus, shared=share)
+
+    if not yes:
+        _confirm_recreation(invocation.run(look))
+    environment = invocation.run(work)
+    if invocation.json:
+        print_json({"environment": environment.to_json()})
+    else:
+        click.echo(f"{name!r} is ready, with {_gpus_of(environment)}.")
 
 
 @click.command()
@@ -109,6 +143,25 @@ def _confirm(doomed: tuple[Environment, ...]) -> None:
     what = repr(doomed[0].name) if len(doomed) == 1 else f"these {len(doomed)} environments"
     if not click.confirm(f"Remove {what}?", err=True):
         raise NotConfirmedError("Nothing was removed.")
+
+
+def _confirm_recreation(environment: Environment) -> None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError("There is no terminal to ask on: re-creating needs --yes.")
+    kernels = ", and its kernels" if environment.status is Status.RUNNING else ""
+    lines = [
+        click.style(environment.name, bold=True),
+        f"  lost:   what was changed outside of its home and mounts{kernels}",
+        f"  stays:  its home directory {clean(environment.home)}",
+        *(f"          {clean(m.source)}" for m in environment.spec.mounts),
+    ]
+    click.echo("\n".join(lines), err=True, color=styled(sys.stderr))
+    if not click.confirm(f"Re-create {environment.name!r}?", err=True):
+        raise NotConfirmedError("Nothing was changed.")
+
+
+def _gpus_of(environment: Environment) -> str:
+    return ", ".join(environment.gpu_uuids) or "no GPU"
 
 
 def _loss(environment: Environment) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import EngineError
 from ..models import Environment, PortMapping, Status
 from .arguments import name_argument
 from .invocation import Invocation, common_options, pass_invocation
@@ -50,16 +51,19 @@ def list_(invocation: Invocation) -> None:
 def show(invocation: Invocation, name: str) -> None:
     """Show all there is to know of an environment."""
 
-    async def work(environments: Environments) -> Environment:
-        return await environments.get(name)
+    async def work(environments: Environments) -> tuple[Environment, EngineError | None]:
+        trouble = None if invocation.json else await environments.gpu_trouble(name)
+        return await environments.get(name), trouble
 
-    environment = invocation.run(work)
+    environment, trouble = invocation.run(work)
     if invocation.json:
         print_json({"environment": environment.to_json()})
         return
     for key, value in _facts(environment):
         label = click.style(f"{key:<11}", dim=True)
         click.echo(f"{label}{clean(value)}", color=styled(sys.stdout))
+    if trouble is not None:
+        click.secho(f"{trouble}\n{trouble.hint}", fg="yellow", err=True, color=styled(sys.stderr))
 
 
 @click.command()

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..models import LayerProgress, Progress
+from ..models import LayerProgress, Phase, Progress
 from .text import clean, clock, size
 
 LAYERS_SHOWN = 8
@@ -49,6 +49,8 @@ class Transfer:
             yield Text(f"  {clean(self._last.message)}", style="dim", overflow="fold")
         elif self._last.total:
             yield _steps(clean(self._last.message), self._last.current, self._last.total)
+        elif self._last.phase is Phase.WAITING:
+            yield Text(f"  {clean(self._last.message)}", style="dim")
         lines = [clean(x.rpartition("\r")[2].rstrip()) for x in self._log]
         for line in [x for x in lines if x.strip()][-LOG_LINES_SHOWN:]:
             yield Text(f"  {line}", style="dim", no_wrap=True, overflow="ellipsis")

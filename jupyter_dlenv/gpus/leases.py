@@ -32,7 +32,8 @@ from ..launcher import own_identity
 from ..policy import Policy
 from .choose import Choice, choose
 from .devices import as_if_free, devices
-from .holders import ENVIRONMENT, HOLD, find_holders
+from .holders import ENVIRONMENT, HOLD, Holders, find_holders
+from .inventory import Inventory
 from .line import TICKET, PlaceInLine, in_order, kept_for, standing_in_line
 from .mutex import LeaseEngine, gpu_mutex
 from .source import GpuSource
@@ -121,6 +122,13 @@ class GpuLeases:
                 made(hold)
             yield hold
 
+    async def holders(self, inventory: Inventory) -> Holders:
+        """Return who holds which GPUs now."""
+        if not isinstance(self._engine, SupportsGpuLeases):
+            return Holders()
+        claims, now = await asyncio.gather(self._engine.gpu_claims(), self._engine.clock())
+        return find_holders(claims, inventory, now=now)
+
     async def check(self, wish: Wish, *, freed: tuple[str, ...]) -> None:
         """Raise what ``create`` would raise, if these GPUs were free; nothing is held."""
         await self._choose(self._capable(), wish, freed=freed)
@@ -177,7 +185,7 @@ class GpuLeases:
 
     async def _check_possible(self, wish: Wish) -> None:
         """Raise unless the wish could be fulfilled if nobody else used GPUs."""
-        inventory = await self._source.read()
+        inventory = await self._source.read(image=wish.image)
         everything = {d.uuid for d in devices(inventory)}
         fenced = await self._source.fenced(inventory)
         choice = choose(as_if_free(inventory, everything), wish.request, fenced=fenced)
@@ -194,7 +202,7 @@ class GpuLeases:
     ) -> str:
         engine = self._capable()
         # Opening the driver may take seconds, for which nobody else should wait.
-        await self._source.read()
+        await self._source.read(image=wish.image)
         for _ in range(_TRIES):
             async with gpu_mutex(engine, image=wish.image, owner=self._owner) as mutex:
                 choice = await self._choose(engine, wish, ticket=ticket)
@@ -212,7 +220,10 @@ class GpuLeases:
         self, engine: LeaseEngine, wish: Wish, *, freed: tuple[str, ...] = (), ticket: str = ""
     ) -> Choice:
         inventory, claims, now, waiting = await asyncio.gather(
-            self._source.read(), engine.gpu_claims(), engine.clock(), engine.list({ROLE: TICKET})
+            self._source.read(image=wish.image),
+            engine.gpu_claims(),
+            engine.clock(),
+            engine.list({ROLE: TICKET}),
         )
         inventory = as_if_free(inventory, freed)
         others = [claim for claim in claims if claim.state.id not in wish.own]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from ..engines.base import Engine
@@ -10,12 +12,17 @@ from .fence import fence
 from .inventory import Inventory
 from .nvml import NvmlReader
 from .poller import GpuPoller, Reader
+from .remote import read_remote
+
+#: A look at another machine takes a container and some seconds.
+_REMOTE_SECONDS = 5.0
 
 
 class GpuSource:
     """Reads the GPUs of an engine's machine; the driver is opened by the first who looks.
 
     Args:
+        owner: On whose behalf another machine is looked at.
         allowed: The administrator's list of GPUs.
         reader: Reads the GPUs of this machine.
     """
@@ -24,16 +31,33 @@ class GpuSource:
         self,
         engine: Engine,
         *,
+        owner: str,
         allowed: Sequence[str] = ("all",),
         reader: Callable[[], Reader] = NvmlReader,
     ) -> None:
         self._engine = engine
+        self._owner = owner
         self._allowed = allowed
         self._reader = reader
         self._poller: GpuPoller | None = None
+        self._remote = Inventory()
+        self._looking = asyncio.Lock()
 
-    async def read(self) -> Inventory:
-        """Return the GPUs as they are now."""
+    async def read(self, *, image: str = "") -> Inventory:
+        """Return the GPUs as they are now; those of another machine as of some seconds ago.
+
+        Args:
+            image: One that the engine has, to look at another machine with; by default any.
+        """
+        if (await self._engine.probe()).local:
+            return await self.read_here()
+        async with self._looking:
+            if time.time() - self._remote.taken > _REMOTE_SECONDS:
+                self._remote = await read_remote(self._engine, owner=self._owner, image=image)
+            return self._remote
+
+    async def read_here(self) -> Inventory:
+        """Return the GPUs of this machine, whatever the engine is."""
         if self._poller is None:
             self._poller = GpuPoller(self._reader())
         return await self._poller.read()

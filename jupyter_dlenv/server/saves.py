@@ -16,7 +16,7 @@ from ..environments import Environments
 from ..errors import DlenvError, ImageExistsError, JobNotFoundError, SaveCancelledError
 from ..models import Phase, Progress
 from ..saving import SavedImage, save_environment
-from .failures import InternalError
+from .failures import internal_error
 
 _log = logging.getLogger(__name__)
 
@@ -171,4 +171,4 @@ def _failure(task: asyncio.Task[SavedImage]) -> DlenvError | None:
     if error is None or isinstance(error, DlenvError):
         return error
     _log.error("The %s failed unexpectedly", task.get_name(), exc_info=error)
-    return InternalError()
+    return internal_error()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import uuid
 from contextlib import suppress
@@ -11,6 +12,8 @@ from importlib import resources
 
 import jsonschema
 import pytest
+from rig.gpu_host import FakeReader, hook_directory, let_the_engine_have_gpus
+from rig.nvml import FakeDriver, FakeNvml, build
 
 from jupyter_dlenv.cli import main
 from jupyter_dlenv.engines import open_engine
@@ -159,3 +162,38 @@ def launched(project, environments, spec, jp_asyncio_loop):
     mount = Mount(source=str(project), target=str(project))
     spec = replace(spec, mounts=(mount,), workdir=str(project))
     return jp_asyncio_loop.run_until_complete(environments.launch(spec)).name
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def driver(library, tmp_path):
+    """Return the driver of this machine: what it is told to be, at any moment."""
+    fake = FakeNvml(library, tmp_path)
+    fake.configure(FakeDriver(nvlinks=[(0, 1), (2, 3), (4, 5), (6, 7)]))
+    return fake
+
+
+@pytest.fixture
+def open_on_gpus(open_environments, driver, engine_name, monkeypatch, request):
+    """Return ``open_environments`` on a machine with eight GPUs."""
+    if engine_name == "docker":
+        let_the_engine_have_gpus(request.getfixturevalue("docker_engine_url"))
+        monkeypatch.setenv("PATH", hook_directory(), prepend=os.pathsep)
+    readers = []
+
+    def reader():
+        readers.append(FakeReader(driver))
+        return readers[-1]
+
+    yield lambda **changes: open_environments(gpu_reader=reader, **changes)
+    for each in readers:
+        each.end()
+
+
+@pytest.fixture
+def on_gpus(open_on_gpus):
+    return open_on_gpus()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from dataclasses import replace
 
 import pytest
-from rig.gpu_host import FakeReader, hook_directory, let_the_engine_have_gpus
-from rig.nvml import MIB, FakeDriver, FakeGpu, FakeNvml, FakeProcess, build, gpu_uuid
+from rig.gpu_host import said
+from rig.nvml import MIB, FakeDriver, FakeGpu, FakeProcess, gpu_uuid
 from rig.profiles import SMI_VARIABLE
 
 from jupyter_dlenv.doctor.collect_environments import environment_reports
@@ -34,56 +33,8 @@ from jupyter_dlenv.policy import Policy
 TWO = GpuRequest(count=2)
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("nvml"))
-
-
-@pytest.fixture
-def driver(library, tmp_path):
-    """Return the driver of this machine: what it is told to be, at any moment."""
-    fake = FakeNvml(library, tmp_path)
-    fake.configure(FakeDriver(nvlinks=[(0, 1), (2, 3), (4, 5), (6, 7)]))
-    return fake
-
-
-@pytest.fixture
-def open_on_gpus(open_environments, driver, engine_name, monkeypatch, request):
-    """Return ``open_environments`` on a machine with eight GPUs."""
-    if engine_name == "docker":
-        let_the_engine_have_gpus(request.getfixturevalue("docker_engine_url"))
-        monkeypatch.setenv("PATH", hook_directory(), prepend=os.pathsep)
-    readers = []
-
-    def reader():
-        readers.append(FakeReader(driver))
-        return readers[-1]
-
-    yield lambda **changes: open_environments(gpu_reader=reader, **changes)
-    for each in readers:
-        each.end()
-
-
-@pytest.fixture
-def on_gpus(open_on_gpus):
-    return open_on_gpus()
-
-
 def uuids(*indices):
     return tuple(gpu_uuid(index) for index in indices)
-
-
-async def said(environments, name, script):
-    """Return what a shell script prints in an environment."""
-    stream = await environments.open_stream(name, ("/bin/sh", "-c", script))
-    try:
-        await stream.close_stdin()
-        text = b""
-        while (frame := await stream.read())[0]:
-            text += frame[1]
-        return text.decode()
-    finally:
-        await stream.aclose()
 
 
 async def test_a_launch_holds_connected_idle_gpus_and_the_next_gets_others(on_gpus, spec, driver):

@@ -51,4 +51,17 @@ def let_the_engine_have_gpus(url: str) -> None:
 
 def _has_gpus() -> bool:
     found = ask.get(MODERN.socket, "/info").get("DiscoveredDevices") or ()
-    return f"nvidia.com/gpu={gpu_uuid(7)}" in {device["ID"] for device in found}
+    return {"nvidia.com/gpu=all", f"nvidia.com/gpu={gpu_uuid(7)}"} <= {d["ID"] for d in found}
+
+
+async def said(environments, name, script):
+    """Return what a shell script prints in an environment."""
+    stream = await environments.open_stream(name, ("/bin/sh", "-c", script))
+    try:
+        await stream.close_stdin()
+        text = b""
+        while (frame := await stream.read())[0]:
+            text += frame[1]
+        return text.decode()
+    finally:
+        await stream.aclose()

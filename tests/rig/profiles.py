@@ -24,6 +24,26 @@ exit "$(cat "$told/code")"
 """
 
 
+_RUNTIME_NAME = "nvidia-container-runtime"
+#: Tells a container by a variable which GPUs NVIDIA's runtime would have given to it.
+_RUNTIME = """#!/bin/sh
+previous=
+for word in "$@"; do
+    [ "$previous" != --bundle ] || bundle=$word
+    previous=$word
+done
+if [ -n "$bundle" ]; then
+    seen=$(grep -o '"NVIDIA_VISIBLE_DEVICES=[^"]*"' "$bundle/config.json" | head -n 1)
+    seen=${seen#*=}
+    seen=${seen%\\"}
+    case $seen in "" | void | none) ;; *)
+        sed -i "s/\\"env\\": *\\[/&\\"PRETENDED_SEES=$seen\\",/" "$bundle/config.json" ;;
+    esac
+fi
+exec runc "$@"
+"""
+
+
 @dataclass(frozen=True)
 class Profile:
     """A kind of engine.  Number 0 is the main one, at the default socket and bridge."""
@@ -69,7 +89,11 @@ PROFILES = {
             "like-29",
             1,
             environment={"DOCKER_MIN_API_VERSION": "1.44"},
-            settings={"features": {"containerd-snapshotter": True}},
+            settings={
+                "features": {"containerd-snapshotter": True},
+                "default-runtime": "nvidia",
+                "runtimes": {"nvidia": {"path": f"{ROOT}/like-29/hook/{_RUNTIME_NAME}"}},
+            },
         ),
         Profile("oldest", 2, release="20.10"),
         Profile("tiny", 3, disk="600m"),
@@ -108,11 +132,17 @@ def settings(profile: Profile) -> dict[str, Any]:
 
 #: Prints the GPUs whose device nodes are there, or what the file says that is named by a variable.
 SMI_VARIABLE = "DLENV_TEST_SMI"
+_REST = "00:00.0, 81559, 12, 0, 31, 72.00, 700.00, 580.95.05, Disabled"
 _SMI = f"""#!/bin/sh
 [ -z "${SMI_VARIABLE}" ] || exec cat "${SMI_VARIABLE}"
+case $1 in
+    -L) format='GPU %d: Pretended (UUID: GPU-%08x-0000-4000-8000-000000000000)\\n' ;;
+    --query-gpu=*) format='%d, GPU-%08x-0000-4000-8000-000000000000, Pretended, {_REST}\\n' ;;
+    *) exit 0 ;;
+esac
 for n in 0 1 2 3 4 5 6 7; do
     [ ! -e "/dev/nvidia$n" ] ||
-        printf 'GPU %d: Pretended (UUID: GPU-%08x-0000-4000-8000-000000000000)\\n' "$n" "$n"
+        printf "$format" "$n" "$n"
 done
 """
 
@@ -129,21 +159,22 @@ def pretend_gpus(profile: Profile) -> None:
     ]
     spec = {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": devices}
     _replace(profile.directory / "cdi/pretended.json", json.dumps(spec))
+    _replace(profile.directory / f"hook/{_RUNTIME_NAME}", _RUNTIME)
     _replace(profile.directory / "hook/nvidia-smi", _SMI)
     _replace(profile.directory / "cdi/eight.json", json.dumps(_eight(profile)))
 
 
 def _eight(profile: Profile) -> dict[str, Any]:
     """Return the specification of the eight GPUs that nvml.py pretends by default."""
+    nodes = [{"path": f"/dev/nvidia{number}", "hostPath": "/dev/null"} for number in range(8)]
     devices = [
         {
             "name": f"GPU-{number:08x}-0000-4000-8000-000000000000",
-            "containerEdits": {
-                "deviceNodes": [{"path": f"/dev/nvidia{number}", "hostPath": "/dev/null"}]
-            },
+            "containerEdits": {"deviceNodes": [node]},
         }
-        for number in range(8)
+        for number, node in enumerate(nodes)
     ]
+    devices.append({"name": "all", "containerEdits": {"deviceNodes": nodes}})
     smi = {
         "hostPath": str(profile.directory / "hook/nvidia-smi"),
         "containerPath": "/usr/bin/nvidia-smi",

@@ -68,7 +68,10 @@ def test_the_errors_of_engines_that_users_meet_have_a_status_of_their_own():
 def test_a_launch_can_be_described_with_every_field_of_a_spec(document):
     described = set(document["components"]["schemas"]["Launch"]["properties"])
 
-    assert set(models.EnvironmentSpec.__dataclass_fields__) | {"build_dir"} == described
+    assert (
+        set(models.EnvironmentSpec.__dataclass_fields__) | {"build_dir", "wait_for_gpus"}
+        == described
+    )
 
 
 async def test_it_is_served_with_the_url_of_this_server(api, jp_base_url):
