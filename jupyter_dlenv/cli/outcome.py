@@ -23,6 +23,7 @@ _EXIT_CODES: tuple[tuple[type[errors.DlenvError], int], ...] = (
     (errors.NameTakenError, 4),
     (errors.ContainerNameTakenError, 4),
     (errors.PortTakenError, 4),
+    (errors.LocalPortTakenError, 4),
     (errors.EngineUnreachableError, 5),
     (errors.EnginePermissionError, 5),
     (errors.EngineTimeoutError, 5),

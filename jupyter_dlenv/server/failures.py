@@ -43,6 +43,8 @@ STATUS: dict[type[DlenvError], HTTPStatus] = {
     errors.BuildFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.AgentError: HTTPStatus.BAD_GATEWAY,
     errors.AgentUnreachableError: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.LocalPortTakenError: HTTPStatus.CONFLICT,
+    errors.ForwardNotFoundError: HTTPStatus.NOT_FOUND,
 }
 
 #: What HTTP itself refuses, before any of our code is asked.

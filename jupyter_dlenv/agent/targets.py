@@ -1,0 +1,114 @@
+"""What inside an environment can be connected to: ports, sockets, and programs known by name.
+
+The set is closed.  A port is one of this environment, wherever in it somebody listens, never
+one of another machine; a program is named, and its command stands here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+from typing import Any, Dict, List, Tuple
+
+from . import listeners
+from .wire import RequestError
+
+#: What each program speaks on its standard input and output is the matter of whoever asks.
+PROGRAMS = {
+    "sshd": ("/usr/sbin/sshd", "-i", "-f", "/run/dlenv/ssh/sshd_config"),
+}
+_CONNECT_LIMIT = 10.0
+_LONGEST_PATH = 107
+
+
+async def connect(target: Dict[str, Any]) -> socket.socket:
+    """Return a connected stream socket, not blocking.
+
+    Args:
+        target: One of ``{"tcp": PORT}``, ``{"unix": PATH}`` and ``{"program": NAME}``.
+
+    Raises:
+        RequestError: Nothing is there, or it is none of these.
+    """
+    if set(target) == {"tcp"}:
+        return await _connect_port(target["tcp"])
+    if set(target) == {"unix"}:
+        return await _connect_path(target["unix"])
+    if set(target) == {"program"}:
+        return _start(target["program"])
+    raise RequestError("bad-request", "A target is one of tcp, unix and program.")
+
+
+async def _connect_port(port: Any) -> socket.socket:
+    if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+        raise RequestError("bad-request", "tcp is a port.")
+    said = ""
+    for family, host in _hosts(port):
+        try:
+            connected = await _connect(family, (host, port))
+        except OSError as error:
+            said = said or str(error)
+            continue
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
+    raise RequestError("target-refused", "Nothing answers on port %d." % port, said)
+
+
+def _hosts(port: int) -> List[Tuple[int, str]]:
+    """Return the addresses at which the port may answer, the usual ones first."""
+    usual: List[Tuple[int, str]] = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    others = [
+        (listener.family, listener.address)
+        for listener in listeners.listening()
+        if listener.port == port and not listener.any_address
+    ]
+    return usual + others
+
+
+async def _connect_path(path: Any) -> socket.socket:
+    if not isinstance(path, str) or not os.path.isabs(path) or "\0" in path:
+        raise RequestError("bad-request", "unix is an absolute path.")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise RequestError("bad-request", "No socket can have a path that long.")
+    try:
+        return await _connect(socket.AF_UNIX, path)
+    except OSError as error:
+        raise RequestError("target-refused", "Nothing answers at %s." % path, str(error)) from error
+
+
+async def _connect(family: int, address: Any) -> socket.socket:
+    connecting = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connecting.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await asyncio.wait_for(loop.sock_connect(connecting, address), _CONNECT_LIMIT)
+    except asyncio.TimeoutError as error:
+        connecting.close()
+        raise OSError("no answer in %d s" % _CONNECT_LIMIT) from error
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
+
+
+def _start(name: Any) -> socket.socket:
+    command = PROGRAMS.get(str(name))
+    if command is None:
+        raise RequestError("bad-request", "There is no program of that name.")
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            # What it says of failures goes to the log of the environment.
+            process = subprocess.Popen(
+                command, stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True
+            )
+        except OSError as error:
+            ours.close()
+            message = "%s cannot be started." % command[0]
+            raise RequestError("target-refused", message, str(error)) from error
+    # The supervisor reaps every child of its process; subprocess has nothing left to wait for.
+    process.returncode = 0
+    ours.setblocking(False)
+    return ours
