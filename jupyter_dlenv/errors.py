@@ -22,6 +22,7 @@ engine itself said is kept in ``detail``, word for word.
     ├── SshConfigError              ssh-config
     ├── LocalPortTakenError         local-port-taken
     ├── ForwardNotFoundError        forward-not-found
+    ├── NoKeeperError               no-keeper
     ├── EngineError                 engine-error
     │   ├── EngineUnreachableError  engine-unreachable
     │   ├── EnginePermissionError   engine-permission
@@ -400,3 +401,10 @@ class ForwardNotFoundError(DlenvError):
 
     code = "forward-not-found"
     default_hint = "See `jupyter dlenv ports NAME`."
+
+
+class NoKeeperError(DlenvError):
+    """No Jupyter server of this user keeps forwards, or it does not answer."""
+
+    code = "no-keeper"
+    default_hint = "Start a Jupyter server with jupyter_dlenv, or forward with --foreground."

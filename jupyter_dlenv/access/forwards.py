@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+import socket
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from ..errors import (
 )
 from .forward_records import ForwardRecord, ForwardRecords
 from .listener import LOCALHOST, Listener, bind, bind_near, who_listens
-from .relay import Place, Port, Relay
+from .relay import Place, Port, Target
 
 _log = logging.getLogger(__name__)
 _HIGHEST_PORT = 65535
@@ -47,6 +48,16 @@ class Forward:
             "problem": self.problem,
         }
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Forward:
+        """Read what ``to_json`` wrote."""
+        return cls(
+            environment=str(data["environment"]),
+            port=int(data["port"]),
+            local_port=int(data["local_port"]),
+            problem=str(data["problem"]),
+        )
+
 
 @dataclass
 class _Entry:
@@ -64,20 +75,21 @@ class Forwards:
     ``restore`` in the next one.
 
     Args:
+        connect: Leads to the inside; see ``Relay.connect``.
         records: Where they are kept for the next process; ``None`` keeps nothing.
         allowed: Lowest and highest local port.
-        changed: Called with the name of an environment whose forwards have changed.
+        changed: Called with the environment whose forwards have changed.
     """
 
     def __init__(
         self,
-        relay: Relay,
+        connect: Callable[[Place, Target], Awaitable[socket.socket]],
         *,
         records: ForwardRecords | None,
         allowed: tuple[int, int],
-        changed: Callable[[str], None] = lambda _: None,
+        changed: Callable[[Place], None] = lambda _: None,
     ) -> None:
-        self._relay = relay
+        self._connect = connect
         self._records = records
         self._allowed = allowed
         self._changed = changed
@@ -116,16 +128,14 @@ class Forwards:
             local = int(listening.getsockname()[1])
             forward = Forward(environment=place.name, port=port, local_port=local)
             entry = _Entry(place, engine_id, forward, None)
-            self._listen(
-                entry, Listener(listening, partial(self._relay.connect, place, Port(port)))
-            )
+            self._listen(entry, Listener(listening, partial(self._connect, place, Port(port))))
             self._entries[local] = entry
             try:
                 await self._record(entry)
             except BaseException:
                 await self._drop(entry)
                 raise
-        self._changed(place.name)
+        self._changed(place)
         return forward
 
     async def remove(self, place: Place, local: int) -> None:
@@ -142,10 +152,10 @@ class Forwards:
                 )
             await self._drop(entry)
             await self._record(entry)
-        self._changed(place.name)
+        self._changed(place)
 
     async def restore(self) -> None:
-        """Listen for all that was recorded, and try again what could not be listened for.
+        """Listen for all that was recorded.
 
         A local port that somebody else has taken meanwhile is no failure: the forward says so.
         """
@@ -155,6 +165,13 @@ class Forwards:
             for record in await asyncio.to_thread(self._records.read_all):
                 for local, port in record.ports:
                     await self._restore(record, local, port)
+
+    async def try_again(self) -> None:
+        """Listen on the local ports that somebody else had."""
+        async with self._changing:
+            for entry in list(self._entries.values()):
+                if entry.listener is None:
+                    await self._revive(entry)
 
     async def keep_only(self, environment_ids: Collection[str], *, engine_id: str) -> None:
         """End the forwards of environments of this engine that are gone."""
@@ -177,21 +194,24 @@ class Forwards:
                 await self._drop(entry)
 
     async def _restore(self, record: ForwardRecord, local: int, port: int) -> None:
-        known = self._entries.get(local)
-        if known is not None and known.listener is not None:
-            return
-        forward = Forward(environment=record.place.name, port=port, local_port=local)
-        entry = _Entry(record.place, record.engine_id, forward, None)
+        if local not in self._entries:
+            forward = Forward(environment=record.place.name, port=port, local_port=local)
+            entry = self._entries[local] = _Entry(record.place, record.engine_id, forward, None)
+            await self._revive(entry)
+
+    async def _revive(self, entry: _Entry) -> None:
+        forward = entry.forward
         try:
-            self._check(port, local)
-            listening = await self._bind(local)
+            self._check(forward.port, forward.local_port)
+            listening = await self._bind(forward.local_port)
         except (LocalPortTakenError, NotAllowedError, InvalidSpecError) as error:
-            _log.warning("A forward of %s cannot be restored: %s", record.place.name, error)
+            if forward.problem != str(error):
+                _log.warning("A forward of %s cannot listen: %s", forward.environment, error)
             entry.forward = replace(forward, problem=str(error))
         else:
-            connect = partial(self._relay.connect, record.place, Port(port))
+            entry.forward = replace(forward, problem="")
+            connect = partial(self._connect, entry.place, Port(forward.port))
             self._listen(entry, Listener(listening, connect))
-        self._entries[local] = entry
 
     def _listen(self, entry: _Entry, listener: Listener) -> None:
         entry.listener = listener
@@ -202,7 +222,7 @@ class Forwards:
         if entry.listener is not None:
             await entry.listener.aclose()
 
-    async def _bind(self, local: int) -> Any:
+    async def _bind(self, local: int) -> socket.socket:
         mine = self._entries.get(local)
         if mine is not None and mine.listener is not None:
             other = mine.forward

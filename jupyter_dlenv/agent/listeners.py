@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -33,14 +34,18 @@ def listening() -> List[Listener]:
     return [*_read("/proc/net/tcp", socket.AF_INET), *_read("/proc/net/tcp6", socket.AF_INET6)]
 
 
-def describe(only_below: Optional[int] = None) -> List[Dict[str, Any]]:
+def describe(
+    kernels: Dict[int, Set[int]], only_below: Optional[int] = None
+) -> List[Dict[str, Any]]:
     """Return the listening sockets and the processes behind them, as far as they can be seen.
 
     Args:
+        kernels: The processes that are kernels, and the sockets that each needs for itself.
         only_below: Leave out what does not belong to this process or those that it started;
             for an environment that has no network of its own.
     """
-    found = listening()
+    internal = {inode for inodes in kernels.values() for inode in inodes}
+    found = [listener for listener in listening() if listener.inode not in internal]
     owners = _owners({listener.inode for listener in found})
     family = _family(only_below) if only_below is not None else None
     described = []
@@ -54,11 +59,25 @@ def describe(only_below: Optional[int] = None) -> List[Dict[str, Any]]:
                 "address": listener.address,
                 "uid": listener.uid,
                 "pid": pid,
-                "name": _text(pid, "comm"),
-                "command": _text(pid, "cmdline").rstrip("\0").split("\0"),
+                # What a kernel runs as says nothing of what listens in it.
+                "name": "kernel" if pid in kernels else _text(pid, "comm"),
+                "command": [] if pid in kernels else _text(pid, "cmdline").split("\0"),
             }
         )
     return described
+
+
+def sockets_of(pid: int) -> Set[int]:
+    """Return the sockets that a process holds, none if this user may not look into it."""
+    directory = "/proc/%d/fd" % pid
+    inodes = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            with contextlib.suppress(OSError):
+                match = _SOCKET.match(os.readlink(directory + "/" + name))
+                if match:
+                    inodes.add(int(match.group(1)))
+    return inodes
 
 
 def _read(path: str, family: int) -> Iterator[Listener]:
@@ -89,15 +108,9 @@ def _owners(inodes: Set[int]) -> Dict[int, int]:
     """Return a process for each socket, of those into which this user may look."""
     owners: Dict[int, int] = {}
     for pid in _pids():
-        directory = "/proc/%d/fd" % pid
-        try:
-            for name in os.listdir(directory):
-                match = _SOCKET.match(os.readlink(directory + "/" + name))
-                # A server's workers share its socket; the server itself came first.
-                if match and int(match.group(1)) in inodes:
-                    owners.setdefault(int(match.group(1)), pid)
-        except OSError:
-            continue
+        for inode in inodes & sockets_of(pid):
+            # A server's workers share its socket; the server itself came first.
+            owners.setdefault(inode, pid)
     return owners
 
 

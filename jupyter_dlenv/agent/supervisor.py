@@ -210,7 +210,8 @@ class Supervisor:
     async def _listeners(self, request: Dict[str, Any]) -> Dict[str, Any]:
         loop = asyncio.get_running_loop()
         root = os.getpid() if request.get("own") is True else None
-        return {"listeners": await loop.run_in_executor(None, listeners.describe, root)}
+        kernels = {kernel.pid: kernel.own_sockets for kernel in self._kernels.list()}
+        return {"listeners": await loop.run_in_executor(None, listeners.describe, kernels, root)}
 
     async def _shutdown(self, _: Dict[str, Any]) -> Dict[str, Any]:
         self._stopping.set()

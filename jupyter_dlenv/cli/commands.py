@@ -17,6 +17,7 @@ from .launch import launch
 from .lifecycle import remove, restart, start, stop
 from .look import list_, logs, show
 from .outcome import print_json
+from .ports import forward, ports
 from .ssh import cp, ssh, ssh_stream
 from .ssh_config import ssh_config
 
@@ -67,6 +68,7 @@ def version(invocation: Invocation) -> None:
 
 for _command in (
     *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
+    *(ports, forward),
     *(connect, ssh, cp, open_, ssh_config, ssh_stream),
     *(images, pull, gpus, doctor, kernelspec, completion, version),
 ):

@@ -45,6 +45,7 @@ STATUS: dict[type[DlenvError], HTTPStatus] = {
     errors.AgentUnreachableError: HTTPStatus.GATEWAY_TIMEOUT,
     errors.LocalPortTakenError: HTTPStatus.CONFLICT,
     errors.ForwardNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.NoKeeperError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 #: What HTTP itself refuses, before any of our code is asked.

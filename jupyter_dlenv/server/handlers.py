@@ -31,6 +31,7 @@ from .image_handlers import (
     SheetHandler,
     TagsHandler,
 )
+from .ports import ForwardHandler, ForwardsHandler, PortsHandler
 from .waiting import new_place
 
 _TAIL = 1000
@@ -270,6 +271,9 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/environments/{name}/recreate", RecreateHandler),
     ("/environments/{name}/logs", LogsHandler),
     ("/environments/{name}/connect", ConnectHandler),
+    ("/environments/{name}/ports", PortsHandler),
+    ("/environments/{name}/forwards", ForwardsHandler),
+    ("/environments/{name}/forwards/{port}", ForwardHandler),
     ("/jobs", JobsHandler),
     ("/jobs/{id}", JobHandler),
     ("/jobs/{id}/log", JobLogHandler),

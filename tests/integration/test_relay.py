@@ -76,7 +76,7 @@ def open_forwards(environments, jp_asyncio_loop):
 
     def open_one(**changes):
         arguments = {"records": environments.forward_records, "allowed": (1024, 65535), **changes}
-        opened.append(Forwards(environments.relay, **arguments))
+        opened.append(Forwards(environments.relay.connect, **arguments))
         return opened[-1]
 
     yield open_one
@@ -340,7 +340,7 @@ async def test_a_restored_forward_whose_port_was_taken_says_so_and_comes_back(
         await heir.restore()
         (restored,) = heir.list()
         assert "is used by" in restored.problem
-    await heir.restore()
+    await heir.try_again()
 
     assert (forward,) == heir.list()
 
