@@ -54,6 +54,7 @@ from .observe import is_abandoned, observe
 from .obtain import ReportProgress, obtain
 from .plan import (
     AGENT_TARGET,
+    RUNTIME_TARGET,
     Caller,
     container_name,
     process_user,
@@ -99,7 +100,7 @@ class Environments:
         )
         self.kernelspecs = KernelSpecs(data_dir / "kernels")
         self.forward_records = ForwardRecords(data_dir / "forwards")
-        self.relay = Relay(engine, self.open_stream, agent=AGENT_TARGET)
+        self.relay = Relay(engine, self.open_stream, agent=AGENT_TARGET, directory=RUNTIME_TARGET)
         self.ssh = SshAccess(data_dir / "ssh", ssh)
         self._caller = caller
         self._policy = policy

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .access.forwards import Forward
-from .access.ports import PortUse, port_uses
+from .access.port_uses import PortUse, port_uses
 from .environments import Environments
 from .errors import AgentError
 from .kernels.link import AgentLink

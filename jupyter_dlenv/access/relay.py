@@ -92,12 +92,16 @@ class Relay:
     Args:
         open_stream: Starts a process in the environment of a name, as its user.
         agent: Where the agent's folder is inside.
+        directory: Where the agent's own directory is inside.
     """
 
-    def __init__(self, engine: Engine, open_stream: OpenStream, *, agent: str) -> None:
+    def __init__(
+        self, engine: Engine, open_stream: OpenStream, *, agent: str, directory: str
+    ) -> None:
         self._engine = engine
         self._open_stream = open_stream
         self._agent = agent
+        self._directory = directory
         self._passing: set[asyncio.Task[None]] = set()
 
     async def connect(self, place: Place, target: Target) -> socket.socket:
@@ -118,7 +122,9 @@ class Relay:
         state = await self._engine.inspect(place.container_id)
         python = state.labels.get(PYTHON, "python3")
         request = json.dumps(target.to_json())
-        stream = await self._open_stream(place.name, (python, self._agent, "--relay", request))
+        stream = await self._open_stream(
+            place.name, (python, self._agent, "--relay", self._directory, request)
+        )
         try:
             frames = _Frames(stream)
             _check(await asyncio.wait_for(frames.line(), _TIMEOUT))

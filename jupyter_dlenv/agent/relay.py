@@ -27,6 +27,7 @@ class Relay:
     """Serves one directory from ``open`` until ``close``."""
 
     def __init__(self, directory: str, socket_mode: int) -> None:
+        self._directory = directory
         self._path = os.path.join(directory, "relay.sock")
         self._mode = socket_mode
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -68,7 +69,7 @@ class Relay:
         with client:
             try:
                 request = await asyncio.wait_for(_read(client), _REQUEST_LIMIT)
-                with await targets.connect(decode(request)) as target:
+                with await targets.connect(decode(request), self._directory) as target:
                     descriptors = array.array("i", [target.fileno()]).tobytes()
                     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
                     client.sendmsg([encode({"ok": {}})], rights)

@@ -1,8 +1,8 @@
 """The relay where no socket can be shared with the host: over standard input and output.
 
-An engine starts ``python FOLDER --relay '{"tcp": 6006}'`` and holds both streams.  The answer is
-the line of ``relay.py``; after it everything is in frames: four bytes of length, and the bytes.
-A frame of no bytes ends a direction, because not every engine can end only one of them.
+An engine starts ``python FOLDER --relay DIRECTORY '{"tcp": 6006}'`` and holds both streams.  The
+answer is the line of ``relay.py``; after it everything is in frames: four bytes of length, and
+the bytes.  A frame of no bytes ends a direction, because not every engine can end only one of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _PIECE = 64 * 1024
 def main(argv: List[str]) -> int:
     """Pass on both directions until both have ended; return the exit code."""
     try:
-        target = asyncio.run(targets.connect(decode(argv[0].encode())))
+        directory, request = argv
+        target = asyncio.run(targets.connect(decode(request.encode()), directory))
     except RequestError as error:
         _write(encode({"error": error.to_json()}))
         return 1

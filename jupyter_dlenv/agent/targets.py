@@ -1,7 +1,7 @@
 """What inside an environment can be connected to: ports, sockets, and programs known by name.
 
 The set is closed.  A port is one of this environment, wherever in it somebody listens, never
-one of another machine; a program is named, and its command stands here.
+one of another machine; a program is known by its name alone.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ from typing import Any, Dict, List, Tuple
 from . import listeners
 from .wire import RequestError
 
-#: What each program speaks on its standard input and output is the matter of whoever asks.
-PROGRAMS = {
-    "sshd": ("/usr/sbin/sshd", "-i", "-f", "/run/dlenv/ssh/sshd_config"),
-}
+#: The scripts, in the agent's own directory, that become the programs.
+PROGRAMS = {"sshd": "ssh-stream"}
 _CONNECT_LIMIT = 10.0
 _LONGEST_PATH = 107
 
 
-async def connect(target: Dict[str, Any]) -> socket.socket:
+async def connect(target: Dict[str, Any], directory: str) -> socket.socket:
     """Return a connected stream socket, not blocking.
 
     Args:
+        directory: The agent's own.
         target: One of ``{"tcp": PORT}``, ``{"unix": PATH}`` and ``{"program": NAME}``.
 
     Raises:
@@ -37,7 +36,7 @@ async def connect(target: Dict[str, Any]) -> socket.socket:
     if set(target) == {"unix"}:
         return await _connect_path(target["unix"])
     if set(target) == {"program"}:
-        return _start(target["program"])
+        return _start(target["program"], directory)
     raise RequestError("bad-request", "A target is one of tcp, unix and program.")
 
 
@@ -93,21 +92,28 @@ async def _connect(family: int, address: Any) -> socket.socket:
     return connecting
 
 
-def _start(name: Any) -> socket.socket:
-    command = PROGRAMS.get(str(name))
-    if command is None:
+def _start(name: Any, directory: str) -> socket.socket:
+    if str(name) not in PROGRAMS:
         raise RequestError("bad-request", "There is no program of that name.")
+    script = os.path.join(directory, PROGRAMS[name])
+    if not os.path.exists(script):
+        raise RequestError("target-refused", "The environment has no %s." % name)
     ours, theirs = socket.socketpair()
     with theirs:
         try:
-            # What it says of failures goes to the log of the environment.
             process = subprocess.Popen(
-                command, stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True
+                # Not the script itself: the directory may be mounted without the right to execute.
+                ["/bin/sh", script],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                # What it says of failures goes to the log of the environment.
+                stderr=None,
+                cwd="/",
+                start_new_session=True,
             )
         except OSError as error:
             ours.close()
-            message = "%s cannot be started." % command[0]
-            raise RequestError("target-refused", message, str(error)) from error
+            raise RequestError("target-refused", "%s cannot run." % name, str(error)) from error
     # The supervisor reaps every child of its process; subprocess has nothing left to wait for.
     process.returncode = 0
     ours.setblocking(False)

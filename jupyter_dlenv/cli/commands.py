@@ -20,6 +20,7 @@ from .outcome import print_json
 from .ports import forward, ports
 from .ssh import cp, ssh, ssh_stream
 from .ssh_config import ssh_config
+from .ssh_proxy import ssh_proxy
 
 _EPILOG = """\b
 Exit codes:
@@ -68,7 +69,7 @@ def version(invocation: Invocation) -> None:
 
 for _command in (
     *(launch, list_, show, start, stop, restart, remove, logs, exec_, shell),
-    *(ports, forward),
+    *(ports, forward, ssh_proxy),
     *(connect, ssh, cp, open_, ssh_config, ssh_stream),
     *(images, pull, gpus, doctor, kernelspec, completion, version),
 ):

@@ -15,7 +15,7 @@ from .table import print_table
 
 if TYPE_CHECKING:
     from ..access.forwards import Forward
-    from ..access.ports import PortUse
+    from ..access.port_uses import PortUse
     from ..environments import Environments
 
 

@@ -73,6 +73,14 @@ class RequestTooLargeError(errors.InvalidSpecError):
     code = "request-too-large"
 
 
+class OriginRefusedError(DlenvError):
+    """A web page asks for what is meant for programs."""
+
+    code = "origin-refused"
+    default_hint = "Use `jupyter dlenv ssh-proxy`, which is no web page."
+
+
+STATUS[OriginRefusedError] = HTTPStatus.FORBIDDEN
 STATUS[RequestTooLargeError] = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 

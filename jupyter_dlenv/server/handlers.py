@@ -32,6 +32,7 @@ from .image_handlers import (
     TagsHandler,
 )
 from .ports import ForwardHandler, ForwardsHandler, PortsHandler
+from .ssh_socket import SshHandler, SshProxyScriptHandler
 from .waiting import new_place
 
 _TAIL = 1000
@@ -274,6 +275,8 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/environments/{name}/ports", PortsHandler),
     ("/environments/{name}/forwards", ForwardsHandler),
     ("/environments/{name}/forwards/{port}", ForwardHandler),
+    ("/environments/{name}/ssh", SshHandler),
+    ("/ssh-proxy.py", SshProxyScriptHandler),
     ("/jobs", JobsHandler),
     ("/jobs/{id}", JobHandler),
     ("/jobs/{id}/log", JobLogHandler),
