@@ -14,6 +14,7 @@ from traitlets import Float
 from ..access.forward_records import ForwardRecords
 from ..access.forwards import Forwards
 from ..access.keeper import Keeper
+from ..access.unix_doors import UnixDoors
 from ..configuration import Configuration
 from ..environments import Environments
 from .events import EVENT_SCHEMAS, Announcer
@@ -22,6 +23,7 @@ from .jobs import Job, Jobs
 from .pulls import Pull, PullJobs
 from .waiting import take_over
 from .watcher import Watcher
+from .web_proxy import PROXY_ROUTES
 
 _STOP_TIMEOUT = 5.0
 
@@ -91,6 +93,11 @@ class DlenvApp(ExtensionApp):
             allowed=self.configuration.allowed_host_ports,
             changed=self._announcer.forwards,
         )
+        self.doors = UnixDoors(
+            lambda place, target: self.environments().relay.connect(place, target),
+            Path(self.configuration.runtime_dir),
+        )
+        self._at_stop.push_async_callback(self.doors.aclose)
         self.keeper = Keeper(self._forwards, Path(self.configuration.runtime_dir))
         self._at_stop.push_async_callback(self.keeper.aclose)
         #: Answers that go on for as long as somebody reads them.
@@ -99,6 +106,7 @@ class DlenvApp(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         self.handlers.extend((url_pattern(path), handler) for path, handler in ROUTES)
+        self.handlers.extend(PROXY_ROUTES)
 
     def environments(self) -> Environments:
         """Return the environments on the configured engine.
@@ -131,6 +139,7 @@ class DlenvApp(ExtensionApp):
     async def _forwards_of(self, environment_ids: set[str], *, engine_id: str) -> None:
         await self._forwards.keep_only(environment_ids, engine_id=engine_id)
         await self._forwards.try_again()
+        await self.doors.keep_only(environment_ids)
 
     async def stop_extension(self) -> None:
         """Cancel what runs and let go of the engine; environments and their kernels run on."""
