@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 _SOCKET = "forwards.sock"
 _LOCK = "forwards.lock"
 _RETRY = 2.0
+_LONGEST_RETRY = 60.0
 _TIMEOUT = 15.0
 _CREDENTIALS = struct.Struct("3i")
 
@@ -51,10 +52,17 @@ class Keeper:
         self._becoming = asyncio.Lock()
 
     async def run(self) -> None:
-        """Become the keeper as soon as nobody else is; runs until cancelled."""
+        """Become the keeper as soon as nobody else is."""
         # The end of another process is no event that one could wait for.
-        while not await self._is_keeper():  # noqa: ASYNC110
-            await asyncio.sleep(_RETRY)
+        pause = _RETRY
+        while True:
+            try:
+                if await self._is_keeper():
+                    return
+            except NoKeeperError as error:
+                _log.warning("%s %s", error, error.detail)
+                pause = min(2 * pause, _LONGEST_RETRY)
+            await asyncio.sleep(pause)
 
     async def list(self, place: Place) -> tuple[Forward, ...]:
         """Return the forwards of an environment."""
@@ -90,19 +98,27 @@ class Keeper:
         async with self._becoming:
             if self._door is not None:
                 return True
-            if self._lock < 0:
-                self._lock = await asyncio.to_thread(_take_lock, self._directory)
-            if self._lock < 0:
-                return False
-            await self._forwards.restore()
-            # Renamed into place: who finds it can connect, and one of a killed process goes.
-            path = self._directory / _SOCKET
-            temporary = path.with_suffix(".new")
-            temporary.unlink(missing_ok=True)
-            self._door = await asyncio.start_unix_server(self._serve, path=temporary)
-            temporary.chmod(0o600)
-            temporary.rename(path)
+            try:
+                if self._lock < 0:
+                    self._lock = await asyncio.to_thread(_take_lock, self._directory)
+                if self._lock < 0:
+                    return False
+                await self._forwards.restore()
+                self._door = await self._open_door()
+            except OSError as error:
+                message = f"Forwards cannot be kept in {self._directory}."
+                raise NoKeeperError(message, detail=str(error)) from error
             return True
+
+    async def _open_door(self) -> asyncio.AbstractServer:
+        # Renamed into place: who finds it can connect, and one of a killed process goes.
+        path = self._directory / _SOCKET
+        temporary = path.with_suffix(".new")
+        temporary.unlink(missing_ok=True)
+        door = await asyncio.start_unix_server(self._serve, path=temporary)
+        temporary.chmod(0o600)
+        temporary.rename(path)
+        return door
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

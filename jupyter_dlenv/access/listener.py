@@ -118,6 +118,8 @@ async def _copy(source: socket.socket, sink: socket.socket) -> None:
     while count := await loop.sock_recv_into(source, buffer):
         # Returns when the system has taken all of it: a slow reader slows the writer down.
         await loop.sock_sendall(sink, buffer[:count])
+        # Neither waits while both ends keep up, and nobody else would have a turn.
+        await asyncio.sleep(0)
     sink.shutdown(socket.SHUT_WR)
 
 

@@ -274,11 +274,14 @@ async def _pass_on(stream: Stream, frames: _Frames, end: socket.socket) -> None:
     async def outwards() -> None:
         while piece := await frames.next():
             await loop.sock_sendall(end, piece)
+            # Nothing here waits while both ends keep up; others shall have their turn.
+            await asyncio.sleep(0)
         end.shutdown(socket.SHUT_WR)
 
     async def inwards() -> None:
         while piece := await loop.sock_recv(end, _PIECE):
             await stream.write(_LENGTH.pack(len(piece)) + piece)
+            await asyncio.sleep(0)
         await stream.write(_LENGTH.pack(0))
 
     directions = [asyncio.ensure_future(outwards()), asyncio.ensure_future(inwards())]

@@ -7,10 +7,11 @@ one of another machine; a program is known by its name alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, Tuple
 
 from . import listeners
 from .wire import RequestError
@@ -19,6 +20,8 @@ from .wire import RequestError
 PROGRAMS = {"sshd": "ssh-stream"}
 _CONNECT_LIMIT = 10.0
 _LONGEST_PATH = 107
+#: Where a port answers as a rule: on loopback, which who listens on all addresses hears too.
+_USUAL = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
 async def connect(target: Dict[str, Any], directory: str) -> socket.socket:
@@ -43,27 +46,33 @@ async def connect(target: Dict[str, Any], directory: str) -> socket.socket:
 async def _connect_port(port: Any) -> socket.socket:
     if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
         raise RequestError("bad-request", "tcp is a port.")
-    said = ""
-    for family, host in _hosts(port):
+    try:
+        return await _first(_USUAL, port)
+    except OSError as error:
+        # The table takes the system tens of milliseconds, so only who needs it waits for it.
+        loop = asyncio.get_running_loop()
+        others = [
+            (listener.family, listener.address)
+            for listener in await loop.run_in_executor(None, listeners.listening)
+            if listener.port == port and not listener.any_address
+        ]
+        with contextlib.suppress(OSError):
+            return await _first(others, port)
+        message = "Nothing answers on port %d." % port
+        raise RequestError("target-refused", message, str(error)) from error
+
+
+async def _first(hosts: Iterable[Tuple[int, str]], port: int) -> socket.socket:
+    failure = None
+    for family, host in hosts:
         try:
             connected = await _connect(family, (host, port))
         except OSError as error:
-            said = said or str(error)
+            failure = failure or error
             continue
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connected
-    raise RequestError("target-refused", "Nothing answers on port %d." % port, said)
-
-
-def _hosts(port: int) -> List[Tuple[int, str]]:
-    """Return the addresses at which the port may answer, the usual ones first."""
-    usual: List[Tuple[int, str]] = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
-    others = [
-        (listener.family, listener.address)
-        for listener in listeners.listening()
-        if listener.port == port and not listener.any_address
-    ]
-    return usual + others
+    raise failure or OSError("nobody listens")
 
 
 async def _connect_path(path: Any) -> socket.socket:

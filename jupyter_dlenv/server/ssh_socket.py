@@ -85,6 +85,7 @@ class SshHandler(WebSocketHandler, DlenvHandler):
         self._writing = asyncio.ensure_future(sending)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await self._writing
+            await asyncio.sleep(0)
 
     def on_close(self) -> None:
         self._begin(self._finish())
@@ -96,6 +97,8 @@ class SshHandler(WebSocketHandler, DlenvHandler):
                 self.update_api_activity()
                 # Returns when the client's side has room again.
                 await self.write_message(data, binary=True)
+                # Nothing here waits while both ends keep up; others shall have their turn.
+                await asyncio.sleep(0)
         self.close()
 
     async def _ping(self) -> None:
