@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from .access.forward_records import ForwardRecords
+from .access.relay import Relay
 from .access.ssh import SshAccess, SshSettings
 from .engines.base import (
     ContainerState,
@@ -51,6 +53,8 @@ from .models import Environment, EnvironmentSpec, Phase, Progress, Status, valid
 from .observe import is_abandoned, observe
 from .obtain import ReportProgress, obtain
 from .plan import (
+    AGENT_TARGET,
+    RUNTIME_TARGET,
     Caller,
     container_name,
     process_user,
@@ -95,6 +99,8 @@ class Environments:
             catalogue=catalogue,
         )
         self.kernelspecs = KernelSpecs(data_dir / "kernels")
+        self.forward_records = ForwardRecords(data_dir / "forwards")
+        self.relay = Relay(engine, self.open_stream, agent=AGENT_TARGET, directory=RUNTIME_TARGET)
         self.ssh = SshAccess(data_dir / "ssh", ssh)
         self.caller = caller
         self.policy = policy
@@ -186,6 +192,7 @@ class Environments:
         environments = tuple(sorted((e for e in found if e is not None), key=lambda e: e.name))
         ids = {e.id for e in environments}
         await asyncio.to_thread(self._runtime_dirs.sweep, ids, engine_id=facts.id)
+        await asyncio.to_thread(self.forward_records.sweep, ids, engine_id=facts.id)
         await asyncio.to_thread(self.ssh.keys.sweep, ids, engine_id=facts.id)
         complete = [e for e in environments if e.status is not Status.LAUNCHING]
         await asyncio.to_thread(
@@ -310,6 +317,7 @@ class Environments:
         )
         await asyncio.to_thread(self._runtime_dirs.discard, Path(environment.runtime_dir))
         await asyncio.to_thread(self.ssh.discard, environment.id)
+        await asyncio.to_thread(self.forward_records.discard, environment.id)
         await asyncio.to_thread(self.kernelspecs.remove, name, engine=self.engine.name)
 
     async def gpu_trouble(self, name: str) -> EngineError | None:
@@ -367,6 +375,7 @@ class Environments:
 
     async def aclose(self) -> None:
         """Let go of the engine and the driver; environments run on."""
+        await self.relay.aclose()
         await self.library.aclose()
         await self.gpus.aclose()
         await self.engine.aclose()

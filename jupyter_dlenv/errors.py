@@ -24,6 +24,9 @@ engine itself said is kept in ``detail``, word for word.
     │   └── GpusTakenError          gpus-taken
     ├── SshUnavailableError         ssh-unavailable
     ├── SshConfigError              ssh-config
+    ├── LocalPortTakenError         local-port-taken
+    ├── ForwardNotFoundError        forward-not-found
+    ├── NoKeeperError               no-keeper
     ├── EngineError                 engine-error
     │   ├── EngineUnreachableError  engine-unreachable
     │   ├── EnginePermissionError   engine-permission
@@ -51,6 +54,7 @@ engine itself said is kept in ``detail``, word for word.
     └── AgentError                  agent-error
         ├── AgentUnreachableError   agent-unreachable
         ├── EnvironmentDiedError    environment-died
+        ├── TargetRefusedError      target-refused
         └── KernelStartError        kernel-start
 """
 
@@ -377,6 +381,13 @@ class EnvironmentDiedError(AgentError):
     default_hint = "The last lines of its log are below."
 
 
+class TargetRefusedError(AgentError):
+    """Nothing answers inside the environment on the port, socket or program asked for."""
+
+    code = "target-refused"
+    default_hint = "Start the service first; `jupyter dlenv ports NAME` shows what listens."
+
+
 class KernelStartError(AgentError):
     """A kernel process ended, or was silent, before it answered."""
 
@@ -416,3 +427,24 @@ class SshConfigError(DlenvError):
 
     code = "ssh-config"
     default_hint = "`jupyter dlenv ssh-config show` prints what to add by hand."
+
+
+class LocalPortTakenError(DlenvError):
+    """A port of this machine that a forward should listen on is in use."""
+
+    code = "local-port-taken"
+    default_hint = "Choose another local port, or leave it out to take the next free one."
+
+
+class ForwardNotFoundError(DlenvError):
+    """There is no forward on that local port."""
+
+    code = "forward-not-found"
+    default_hint = "See `jupyter dlenv ports NAME`."
+
+
+class NoKeeperError(DlenvError):
+    """No Jupyter server of this user keeps forwards, or it does not answer."""
+
+    code = "no-keeper"
+    default_hint = "Start a Jupyter server with jupyter_dlenv, or forward with --foreground."

@@ -27,5 +27,7 @@ def _load(module: str) -> Any:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--zygote"]:
         _load("zygote").main(int(sys.argv[2]))
+    elif sys.argv[1:2] == ["--relay"]:
+        sys.exit(_load("relay_stdio").main(sys.argv[2:]))
     else:
         sys.exit(_load("start").main(sys.argv[1:]))

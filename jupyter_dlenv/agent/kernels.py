@@ -10,9 +10,9 @@ import secrets
 import signal
 import socket
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Set
 
-from . import linux
+from . import linux, listeners
 from .kernel import CHANNELS
 from .wire import MAX_LINE, RequestError, decode, encode, say, tail
 from .zygote_link import Zygote
@@ -33,6 +33,8 @@ class Kernel:
         self.pid = pid
         self.path = path
         self.started = time.time()
+        #: What it has opened before any cell ran: no service of the user's.
+        self.own_sockets: Set[int] = set()
         self.ended = asyncio.Event()
         self.exit_code: Optional[int] = None
         self.signal: Optional[int] = None
@@ -249,6 +251,7 @@ class Kernels:
             await _receive(reader, path)
             if kernel.ended.is_set():
                 raise RequestError("kernel-start", _ENDED_EARLY, tail(path + ".log"))
+            kernel.own_sockets = listeners.sockets_of(pid)
             self._kernels[kernel_id] = kernel
         finally:
             writer.close()

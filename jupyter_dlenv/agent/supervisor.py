@@ -21,8 +21,9 @@ import signal
 import sys
 from typing import Any, Dict, Set
 
-from . import linux
+from . import linux, listeners
 from .kernels import Kernels
+from .relay import Relay
 from .sshd import SshServer
 from .wire import MAX_LINE, PROTOCOL, RequestError, decode, encode, say
 
@@ -50,6 +51,7 @@ class Supervisor:
             "kernels": self._list_kernels,
             "forget": self._forget,
             "ssh": self._configure_ssh,
+            "listeners": self._listeners,
             "shutdown": self._shutdown,
         }
 
@@ -65,6 +67,8 @@ class Supervisor:
             loop.add_signal_handler(signum, self._stopping.set)
         self._kernels.remove_files()
         self._ssh.resume()
+        relay = Relay(self._directory, self._kernels.socket_mode)
+        relay.open()
         server = await self._listen()
         say("ready in %s, Python %s" % (self._directory, platform.python_version()))
         try:
@@ -72,6 +76,7 @@ class Supervisor:
             say("stopping")
         finally:
             server.close()
+            relay.close()
             with contextlib.suppress(OSError):
                 os.unlink(self._socket)
             for task in background:
@@ -201,6 +206,12 @@ class Supervisor:
             listen=request.get("listen") is True,
             own_system=request.get("own_system") is True,
         )
+
+    async def _listeners(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        root = os.getpid() if request.get("own") is True else None
+        kernels = {kernel.pid: kernel.own_sockets for kernel in self._kernels.list()}
+        return {"listeners": await loop.run_in_executor(None, listeners.describe, kernels, root)}
 
     async def _shutdown(self, _: Dict[str, Any]) -> Dict[str, Any]:
         self._stopping.set()

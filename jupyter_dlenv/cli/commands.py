@@ -19,9 +19,11 @@ from .launch import launch
 from .lifecycle import recreate, remove, restart, start, stop
 from .look import list_, logs, show
 from .outcome import print_json
+from .ports import forward, ports
 from .save import save
 from .ssh import cp, ssh, ssh_stream
 from .ssh_config import ssh_config
+from .ssh_proxy import ssh_proxy
 
 _EPILOG = """\b
 Exit codes:
@@ -70,6 +72,7 @@ def version(invocation: Invocation) -> None:
 
 for _command in (
     *(launch, init, list_, show, start, stop, restart, recreate, remove, logs, exec_, shell),
+    *(ports, forward, ssh_proxy),
     *(connect, ssh, cp, open_, ssh_config, ssh_stream),
     *(export, save, images, pull, gpus, doctor, kernelspec, completion, version),
 ):

@@ -27,6 +27,7 @@ _EXIT_CODES: tuple[tuple[type[errors.DlenvError], int], ...] = (
     (errors.ContainerNameTakenError, 4),
     (errors.PortTakenError, 4),
     (errors.ImageExistsError, 4),
+    (errors.LocalPortTakenError, 4),
     (errors.EngineUnreachableError, 5),
     (errors.EnginePermissionError, 5),
     (errors.EngineTimeoutError, 5),

@@ -174,6 +174,14 @@ class AgentLink:
         """Let the agent drop what it knows of an ended kernel."""
         await self._request("forget", kernel_id=kernel_id)
 
+    async def listeners(self, *, own: bool) -> list[dict[str, Any]]:
+        """Return who listens on which TCP port inside, as ``agent/listeners.py`` describes it.
+
+        Args:
+            own: Only the agent's own descendants; for environments without a network of their own.
+        """
+        return list((await self._request("listeners", own=own))["listeners"])
+
     def exited(self, kernel_id: str) -> asyncio.Future[KernelExit]:
         """Return the future of a kernel's end, also if the news came before the question."""
         if kernel_id not in self._exits:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from traitlets import Float
 
+from ..access.forward_records import ForwardRecords
+from ..access.forwards import Forwards
+from ..access.keeper import Keeper
+from ..access.unix_doors import UnixDoors
 from ..configuration import Configuration
 from ..environments import Environments
 from .events import EVENT_SCHEMAS, Announcer
@@ -19,6 +24,7 @@ from .pulls import Pull, PullJobs
 from .saves import Save, SaveJobs
 from .waiting import take_over
 from .watcher import Watcher
+from .web_proxy import PROXY_ROUTES
 
 _STOP_TIMEOUT = 5.0
 
@@ -85,12 +91,26 @@ class DlenvApp(ExtensionApp):
         self._at_stop.push_async_callback(self.pulls.aclose)
         self.saves = SaveJobs(self.environments, memory=self.job_memory)
         self._at_stop.push_async_callback(self.saves.aclose)
+        self._forwards = Forwards(
+            lambda place, target: self.environments().relay.connect(place, target),
+            records=ForwardRecords(Path(self.configuration.data_dir) / "forwards"),
+            allowed=self.configuration.allowed_host_ports,
+            changed=self._announcer.forwards,
+        )
+        self.doors = UnixDoors(
+            lambda place, target: self.environments().relay.connect(place, target),
+            Path(self.configuration.runtime_dir),
+        )
+        self._at_stop.push_async_callback(self.doors.aclose)
+        self.keeper = Keeper(self._forwards, Path(self.configuration.runtime_dir))
+        self._at_stop.push_async_callback(self.keeper.aclose)
         #: Answers that go on for as long as somebody reads them.
         self.following: set[asyncio.Task[None]] = set()
         self._at_stop.push_async_callback(_end, self.following)
 
     def initialize_handlers(self) -> None:
         self.handlers.extend((url_pattern(path), handler) for path, handler in ROUTES)
+        self.handlers.extend(PROXY_ROUTES)
 
     def environments(self) -> Environments:
         """Return the environments on the configured engine.
@@ -117,11 +137,17 @@ class DlenvApp(ExtensionApp):
         return [job.to_json() for job in running if not job.progress.phase.ended] or None
 
     async def _start_jupyter_server_extension(self, _serverapp: Any) -> None:
-        watcher = Watcher(self.environments, self._announcer)
+        watcher = Watcher(self.environments, self._announcer, looked=self._forwards_of)
         watching = asyncio.create_task(watcher.run(), name="dlenv watcher")
-        self._at_stop.push_async_callback(_end, {watching})
+        keeping = asyncio.create_task(self.keeper.run(), name="dlenv keeper of forwards")
+        self._at_stop.push_async_callback(_end, {watching, keeping})
         waiting = asyncio.create_task(take_over(self.environments, self.jobs), name="dlenv line")
         self._at_stop.push_async_callback(_end, {waiting})
+
+    async def _forwards_of(self, environment_ids: set[str], *, engine_id: str) -> None:
+        await self._forwards.keep_only(environment_ids, engine_id=engine_id)
+        await self._forwards.try_again()
+        await self.doors.keep_only(environment_ids)
 
     async def stop_extension(self) -> None:
         """Cancel what runs and let go of the engine; environments and their kernels run on."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from ..access.relay import Place
 from ..models import LayerProgress, Phase, Progress
 from .jobs import Job
 from .pulls import Pull
@@ -20,7 +21,7 @@ PROGRESS = "https://schema.jupyter-dlenv.org/progress/v1"
 PULL = "https://schema.jupyter-dlenv.org/pull/v1"
 EVENT_SCHEMAS = tuple(_SCHEMAS / f"{name}.yaml" for name in ("environment", "progress", "pull"))
 
-Action = Literal["launched", "started", "stopped", "removed", "failed"]
+Action = Literal["launched", "started", "stopped", "removed", "failed", "forwards"]
 
 _LONGEST_MESSAGE = 200
 _LONGEST_NAME = 500
@@ -70,6 +71,10 @@ class Announcer:
             ENVIRONMENT,
             {"action": action, "name": name, "id": environment_id, "owner": self._owner()},
         )
+
+    def forwards(self, place: Place) -> None:
+        """Announce that forwards of an environment were added or removed."""
+        self.environment("forwards", name=place.name, environment_id=place.environment_id)
 
     def close(self) -> None:
         """Announce what was held back, and set no timer any more."""

@@ -49,6 +49,9 @@ STATUS: dict[type[DlenvError], HTTPStatus] = {
     errors.BuildFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.AgentError: HTTPStatus.BAD_GATEWAY,
     errors.AgentUnreachableError: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.LocalPortTakenError: HTTPStatus.CONFLICT,
+    errors.ForwardNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.NoKeeperError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 #: What HTTP itself refuses, before any of our code is asked.
@@ -66,6 +69,14 @@ class RequestTooLargeError(errors.InvalidSpecError):
     code = "request-too-large"
 
 
+class OriginRefusedError(DlenvError):
+    """A web page asks for what is meant for programs."""
+
+    code = "origin-refused"
+    default_hint = "Use `jupyter dlenv ssh-proxy`, which is no web page."
+
+
+STATUS[OriginRefusedError] = HTTPStatus.FORBIDDEN
 STATUS[RequestTooLargeError] = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 

@@ -31,6 +31,8 @@ from .image_handlers import (
     SheetHandler,
     TagsHandler,
 )
+from .ports import ForwardHandler, ForwardsHandler, PortsHandler
+from .ssh_socket import SshHandler, SshProxyScriptHandler
 from .take_along_handlers import (
     ExportHandler,
     SaveEnvironmentHandler,
@@ -280,6 +282,11 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/environments/{name}/save", SaveEnvironmentHandler),
     ("/saves", SavesHandler),
     ("/saves/{id}", SaveHandler),
+    ("/environments/{name}/ports", PortsHandler),
+    ("/environments/{name}/forwards", ForwardsHandler),
+    ("/environments/{name}/forwards/{port}", ForwardHandler),
+    ("/environments/{name}/ssh", SshHandler),
+    ("/ssh-proxy.py", SshProxyScriptHandler),
     ("/jobs", JobsHandler),
     ("/jobs/{id}", JobHandler),
     ("/jobs/{id}/log", JobLogHandler),

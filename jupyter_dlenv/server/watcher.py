@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from ..environments import Environments
 from ..errors import DlenvError
@@ -22,6 +23,12 @@ _SETTLE = 0.1
 _LONGEST_BLINDNESS = 60.0
 
 
+class Looked(Protocol):
+    """Whoever wants to know which environments of an engine there are."""
+
+    async def __call__(self, environment_ids: set[str], *, engine_id: str) -> None: ...
+
+
 class Watcher:
     """Follows the engine for as long as the server lives.
 
@@ -31,8 +38,18 @@ class Watcher:
     step, too.
     """
 
-    def __init__(self, environments: Callable[[], Environments], announcer: Announcer) -> None:
+    def __init__(
+        self, environments: Callable[[], Environments], announcer: Announcer, *, looked: Looked
+    ) -> None:
+        """Look at nothing yet.
+
+        Args:
+            environments: The environments of this server.
+            announcer: Hears what has changed.
+            looked: Called after each look with the ids that there are.
+        """
         self._environments = environments
+        self._looked = looked
         self._announcer = announcer
         self._known: dict[str, Environment] | None = None
 
@@ -70,6 +87,7 @@ class Watcher:
 
     async def _look(self, environments: Environments) -> None:
         found = await environments.list()
+        await self._looked({e.id for e in found}, engine_id=(await environments.engine.probe()).id)
         now = {e.id: e for e in found if e.status is not Status.LAUNCHING}
         before, self._known = self._known, now
         if before is None:
