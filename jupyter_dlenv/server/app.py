@@ -12,6 +12,8 @@ from traitlets import Float
 
 from ..configuration import Configuration
 from ..environments import Environments
+from ..gpus.nvml import NvmlReader
+from ..gpus.poller import GpuPoller
 from .events import EVENT_SCHEMAS, Announcer
 from .handlers import ROUTES, url_pattern
 from .jobs import Jobs
@@ -47,6 +49,7 @@ class DlenvApp(ExtensionApp):
     configuration: Configuration
     jobs: Jobs
     _environments: Environments | None = None
+    _gpus: GpuPoller | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -90,6 +93,13 @@ class DlenvApp(ExtensionApp):
         if self._environments is None:
             self._environments = self.configuration.open()
         return self._environments
+
+    def gpus(self) -> GpuPoller:
+        """Return what reads the GPUs; the driver is opened when somebody looks."""
+        if self._gpus is None:
+            self._gpus = GpuPoller(NvmlReader())
+            self._at_stop.push_async_callback(self._gpus.aclose)
+        return self._gpus
 
     @property
     def root_dir(self) -> str:

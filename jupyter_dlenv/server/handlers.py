@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.utils import url_path_join
 from tornado.iostream import StreamClosedError
@@ -17,9 +18,15 @@ from ..doctor.collect import collect
 from ..doctor.diagnoses import diagnose
 from ..engines.base import Engine, ImageFacts
 from ..errors import DlenvError, InvalidSpecError
-from ..models import EnvironmentSpec
+from ..gpus.fence import fence
+from ..models import Environment, EnvironmentSpec
 from . import openapi
 from .base import DlenvHandler, needs
+from .gpu_board import board
+from .spec_check import invalid_fields, problem
+
+if TYPE_CHECKING:
+    from .app import DlenvApp
 
 API = "dlenv/api"
 _TAIL = 1000
@@ -39,14 +46,10 @@ class EnvironmentsHandler(DlenvHandler):
         body = self.read_json()
         build_dir = await self._build_dir(body.pop("build_dir", ""))
         # A longest possible request takes a while to check, and a path may be on a slow disk.
-        spec = await asyncio.to_thread(self._spec, body)
+        spec = await asyncio.to_thread(_spec, self.dlenv, body)
         job = self.dlenv.jobs.launch(spec, build_dir=build_dir)
         self.set_header("Location", url_path_join(self.base_url, API, "jobs", job.id))
         self.send_json(job.to_json(), HTTPStatus.ACCEPTED)
-
-    def _spec(self, body: dict[str, Any]) -> EnvironmentSpec:
-        spec = EnvironmentSpec.from_json(body)
-        return self.dlenv.configuration.with_default_mount(spec, self.dlenv.root_dir)
 
     async def _build_dir(self, path: Any) -> str:
         """Return a directory of this machine; a relative path begins at the server's root."""
@@ -190,6 +193,45 @@ class EngineHandler(DlenvHandler):
         self.send_json({"name": engine.name, **dataclasses.asdict(await engine.probe())})
 
 
+class SpecHandler(DlenvHandler):
+    """What would be wrong with a launch; nothing is made."""
+
+    @needs("read")
+    async def post(self) -> None:
+        body = self.read_json()
+        body.pop("build_dir", None)
+        problems = await asyncio.to_thread(invalid_fields, body)
+        spec = None
+        if not problems:
+            try:
+                spec = await asyncio.to_thread(_spec, self.dlenv, body)
+                await self.dlenv.environments().check(spec)
+            except DlenvError as error:
+                problems.append(problem(error))
+        self.send_json({"spec": spec.to_json() if spec else None, "problems": problems})
+
+
+class GpusHandler(DlenvHandler):
+    """The GPUs of this machine, and who uses them."""
+
+    @needs("read")
+    async def get(self) -> None:
+        count = self.read_number("count", 0)
+        inventory, environments = await asyncio.gather(
+            self.dlenv.gpus().read(), self._environments()
+        )
+        fenced = fence(inventory, os.environ)
+        # Finding the best connected of many GPUs takes a moment.
+        self.send_json(await asyncio.to_thread(board, inventory, environments, fenced, count=count))
+
+    async def _environments(self) -> tuple[Environment, ...]:
+        """Return who may hold GPUs; where the engine is away, the GPUs are shown all the same."""
+        try:
+            return await self.dlenv.environments().list()
+        except DlenvError:
+            return ()
+
+
 class DoctorHandler(DlenvHandler):
     """What is wrong, and what to try."""
 
@@ -235,9 +277,16 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/jobs/{id}/log", JobLogHandler),
     ("/images", ImagesHandler),
     ("/engine", EngineHandler),
+    ("/gpus", GpusHandler),
+    ("/spec", SpecHandler),
     ("/doctor", DoctorHandler),
     ("/openapi.json", OpenAPIHandler),
 )
+
+
+def _spec(dlenv: DlenvApp, body: dict[str, Any]) -> EnvironmentSpec:
+    spec = EnvironmentSpec.from_json(body)
+    return dlenv.configuration.with_default_mount(spec, dlenv.root_dir)
 
 
 def url_pattern(path: str) -> str:

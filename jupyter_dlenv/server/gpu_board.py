@@ -1,0 +1,126 @@
+"""The board of GPUs that a page shows: each GPU, who has it, and which a launch would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..errors import DlenvError
+from ..gpus.choose import choose, why_taken, why_unusable
+from ..gpus.devices import Device, devices
+from ..gpus.inventory import GpuState, Inventory, Link
+from ..gpus.request import GpuRequest
+from ..models import Environment
+
+
+def board(
+    inventory: Inventory,
+    environments: Iterable[Environment],
+    fenced: Mapping[str, str],
+    *,
+    count: int = 0,
+) -> dict[str, Any]:
+    """Return what ``GET /gpus`` answers.
+
+    Of other people's processes it has their user and number, and not what they run.
+
+    Args:
+        environments: Of the owner who looks.
+        fenced: Why a GPU or MIG device must not be used from here, by UUID, in words.
+        count: How many GPUs the launch wants that somebody prepares.
+    """
+    holders = holders_of(inventory, environments)
+    reasons = {uuid: f"leased by {name}" for uuid, name in holders.items()}
+    everything = devices(inventory)
+    whole = [d for d in everything if d.mig is None]
+    return {
+        "driver": {
+            "state": inventory.driver_state.value,
+            "message": inventory.message,
+            "version": inventory.driver_version,
+            "cuda": ".".join(map(str, inventory.cuda_version or ())),
+        },
+        "gpus": [_gpu(d, everything, holders, reasons, fenced) for d in whole],
+        "nvlinks": [list(p) for p, link in sorted(inventory.links.items()) if link is Link.NVLINK],
+        "free": sum(_state(d, reasons, fenced) == "free" for d in whole),
+        "will_be_taken": _will_be_taken(inventory, reasons, fenced, count),
+    }
+
+
+def holders_of(inventory: Inventory, environments: Iterable[Environment]) -> dict[str, str]:
+    """Return the names of the environments that use GPUs and MIG devices, by UUID."""
+    names = {e.container_id: e.name for e in environments if e.container_id}
+    return {
+        device.uuid: names[process.container_id]
+        for device in devices(inventory)
+        for process in device.processes
+        if process.container_id in names
+    }
+
+
+def _gpu(
+    device: Device,
+    everything: Sequence[Device],
+    holders: Mapping[str, str],
+    reasons: Mapping[str, str],
+    fenced: Mapping[str, str],
+) -> dict[str, Any]:
+    gpu = device.gpu
+    return {
+        **_device(device, holders, reasons, fenced),
+        "index": gpu.index,
+        "name": gpu.name,
+        "utilization": gpu.utilization,
+        "temperature": gpu.temperature,
+        "power": gpu.power,
+        "mig": [
+            {"name": d.mig.name, "index": d.mig.index, **_device(d, holders, reasons, fenced)}
+            for d in everything
+            if d.gpu is gpu and d.mig is not None
+        ],
+    }
+
+
+def _device(
+    device: Device,
+    holders: Mapping[str, str],
+    reasons: Mapping[str, str],
+    fenced: Mapping[str, str],
+) -> dict[str, Any]:
+    total = device.mig.memory_total if device.mig else device.gpu.memory_total
+    return {
+        "uuid": device.uuid,
+        "state": _state(device, reasons, fenced),
+        "reason": why_unusable(device, fenced) or why_taken(device, reasons),
+        "memory_used": device.memory_used,
+        "memory_total": total,
+        "environment": holders.get(device.uuid, ""),
+        "users": sorted({p.user for p in device.processes if p.user}),
+        "processes": len(device.processes),
+    }
+
+
+def _state(device: Device, reasons: Mapping[str, str], fenced: Mapping[str, str]) -> str:
+    gpu = device.gpu
+    if gpu.state is not GpuState.OK:
+        return str(gpu.state.value)
+    if gpu.mig_enabled and device.mig is None:
+        return "mig"
+    if why_unusable(device, fenced):
+        return "fenced"
+    if device.uuid in reasons:
+        return "leased"
+    return "busy" if why_taken(device, reasons) else "free"
+
+
+def _will_be_taken(
+    inventory: Inventory, reasons: Mapping[str, str], fenced: Mapping[str, str], count: int
+) -> list[str]:
+    """Return as many UUIDs as are free: a launch that wants more waits for the others."""
+    for fewer in range(count, 0, -1):
+        try:
+            request = GpuRequest(count=fewer)
+            return list(choose(inventory, request, reasons, fenced=fenced).uuids)
+        except DlenvError:
+            continue
+    return []
