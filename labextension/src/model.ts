@@ -5,8 +5,9 @@ import type { IDisposable } from '@lumino/disposable';
 import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
+import { failureOf } from './api';
 import type { IEnvironments } from './tokens';
-import type { IEnvironment } from './wire';
+import type { IEnvironment, IFailure } from './wire';
 
 /**
  * Asks seldom, because the server says when something changes (`notify`);
@@ -34,6 +35,16 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
 
   get environments(): readonly IEnvironment[] {
     return this._environments;
+  }
+
+  /** Whether the server has answered once. */
+  get isReady(): boolean {
+    return this._isReady;
+  }
+
+  /** Why the last request failed; `null` if it did not. */
+  get failure(): IFailure | null {
+    return this._failure;
   }
 
   get changed(): ISignal<this, void> {
@@ -70,13 +81,31 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
 
   private async _fetch(): Promise<void> {
     const request = ++this._requests;
-    const environments = await this._list();
-    // The page may have gone, or a newer request overtaken this one.
-    if (this.isDisposed || request !== this._requests) {
-      return;
+    // The page may have gone meanwhile, or a newer request overtaken this one.
+    const isLate = (): boolean => this.isDisposed || request !== this._requests;
+    let environments: readonly IEnvironment[];
+    try {
+      environments = await this._list();
+    } catch (error) {
+      if (!isLate()) {
+        this._take(this._environments, failureOf(error));
+      }
+      throw error;
     }
-    if (JSON.stringify(environments) !== JSON.stringify(this._environments)) {
-      this._environments = environments;
+    if (!isLate()) {
+      this._isReady = true;
+      this._take(environments, null);
+    }
+  }
+
+  private _take(
+    environments: readonly IEnvironment[],
+    failure: IFailure | null
+  ): void {
+    const before = JSON.stringify([this._environments, this._failure]);
+    this._environments = environments;
+    this._failure = failure;
+    if (before !== JSON.stringify([environments, failure])) {
       this._changed.emit();
     }
   }
@@ -91,5 +120,7 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
   private readonly _poll: Poll<void, Error>;
   private readonly _changed = new Signal<this, void>(this);
   private _requests = 0;
+  private _isReady = false;
+  private _failure: IFailure | null = null;
   private _environments: readonly IEnvironment[] = [];
 }

@@ -103,5 +103,7 @@ async def test_a_name_that_is_taken_is_a_problem_of_the_name(api, launched):
 async def test_a_job_tells_when_its_phases_began(launched):
     job = await launched("first")
 
-    assert ["queued", "creating", "starting", "ready"] == list(job["phases"])
+    assert ["queued", "pulling", "preparing", "creating", "starting", "ready"] == list(
+        job["phases"]
+    )
     assert sorted(job["phases"].values()) == list(job["phases"].values())
