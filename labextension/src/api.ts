@@ -33,8 +33,9 @@ import {
   parseCheckedSpec
 } from './wireGpus';
 import {
-  type ICatalogue,
+  type IOffer,
   type ISheet,
+  type ITags,
   parseCatalogue,
   parseSheet,
   parseTags
@@ -151,22 +152,17 @@ export class API {
     return parseLocalImages(await this._json('images'));
   }
 
-  async catalogue(): Promise<ICatalogue> {
+  async catalogue(): Promise<readonly IOffer[]> {
     return parseCatalogue(await this._json('catalogue'));
   }
 
-  async tags(image: string, signal: AbortSignal): Promise<readonly string[]> {
-    return parseTags(
-      await this._json(`tags?image=${quote(image)}`, { signal })
-    );
+  async tags(repository: string, signal: AbortSignal): Promise<ITags> {
+    const path = `tags?repository=${quote(repository)}`;
+    return parseTags(await this._json(path, { signal }));
   }
 
-  async sheet(
-    image: string,
-    gpus: number,
-    signal: AbortSignal
-  ): Promise<ISheet> {
-    const path = `sheet?image=${quote(image)}&gpus=${gpus}`;
+  async sheet(image: string, signal: AbortSignal): Promise<ISheet> {
+    const path = `images/sheet?image=${quote(image)}`;
     return parseSheet(await this._json(path, { signal }));
   }
 

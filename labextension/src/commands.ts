@@ -12,7 +12,7 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { COMMANDS } from './commandIds';
 import { confirmEnd, confirmRemove, pick } from './dialogs';
-import { environmentIcon } from './icons';
+import { environmentIcon, launcherIcon } from './icons';
 import type { IServices } from './services';
 import type { Views } from './views';
 import type { IEnvironment, Status } from './wire';
@@ -66,9 +66,11 @@ export function addCommands(
           : label,
       caption,
       icon: args =>
-        id === COMMANDS.create && !args['isPalette']
-          ? environmentIcon
-          : undefined,
+        id !== COMMANDS.create || args['isPalette']
+          ? undefined
+          : args['isLauncher']
+            ? launcherIcon
+            : environmentIcon,
       describedBy: {
         args: {
           type: 'object',

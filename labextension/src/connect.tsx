@@ -9,16 +9,17 @@ import { imageName } from './format';
 import { Command, CopyButton, Mark } from './parts';
 import { Ports } from './ports';
 import { rove } from './roving';
-import { useServices, useShown, useSignal } from './services';
+import { type IServices, useServices, useShown, useSignal } from './services';
 import type { View } from './view';
 import type { IFailure } from './wire';
 import {
+  type ICommandLine,
   type IConnection,
   type IIde,
-  type IWay,
   type Place,
   PLACES
 } from './wireConnect';
+import { Words } from './words';
 
 export function Connect(props: {
   readonly view: View;
@@ -86,14 +87,7 @@ export function Connect(props: {
           {connection && connection.tunnels.length > 0 && (
             <div className="jp-DLEnv-sect">
               <h2 className="jp-DLEnv-h2">{trans.__('Tunnels')}</h2>
-              <ul className="jp-DLEnv-tunnels">
-                {connection.tunnels.map(tunnel => (
-                  <li key={tunnel.command}>
-                    <Command text={tunnel.command} />
-                    <p className="jp-DLEnv-muted">{tunnel.explanation}</p>
-                  </li>
-                ))}
-              </ul>
+              <Commands commands={connection.tunnels} />
             </div>
           )}
         </section>
@@ -105,126 +99,184 @@ export function Connect(props: {
 function Ways(props: { readonly connection: IConnection }): JSX.Element {
   const { connection } = props;
   const { api, trans } = useServices();
-  const places = PLACES.filter(place => connection.ways.has(place));
-  const [place, setPlace] = useRemembered(`place:${api.baseUrl}`, 'laptop');
-  const chosen = places.find(known => known === place) ?? places[0];
-  const way = chosen && connection.ways.get(chosen);
+  const { blocks, commands, ides } = connection;
+  const places = PLACES.filter(known => blocks.has(known));
+  const [wanted, setPlace] = useRemembered(`place:${api.baseUrl}`, 'laptop');
+  const place = places.find(known => known === wanted) ?? places[0];
+  const block = place && blocks.get(place);
   const words: Readonly<Record<Place, string>> = {
     here: trans.__('This machine'),
     laptop: trans.__('My laptop'),
-    'jupyter-url': trans.__('Only this Jupyter URL')
+    'jupyter-url': trans.__('Only this Jupyter URL'),
+    windows: trans.__('Windows')
   };
-  return (
-    <>
-      <div className="jp-DLEnv-sect">
-        <h2 className="jp-DLEnv-h2" id="jp-DLEnv-h-where">
-          {trans.__('Where are you?')}
-        </h2>
-        <div
-          className="jp-DLEnv-seg"
-          role="radiogroup"
-          aria-labelledby="jp-DLEnv-h-where"
-          onKeyDown={event => rove(event, '[role=radio]')?.click()}
-        >
-          {places.map(known => (
-            <button
-              key={known}
-              type="button"
-              role="radio"
-              aria-checked={known === chosen}
-              tabIndex={known === chosen ? 0 : -1}
-              onClick={() => setPlace(known)}
-            >
-              {words[known]}
-            </button>
-          ))}
-        </div>
-        {way?.explanation && (
-          <p className="jp-DLEnv-muted">{way.explanation}</p>
-        )}
-      </div>
-      {way && <Steps way={way} ides={connection.ides} />}
-    </>
-  );
-}
-
-function Steps(props: {
-  readonly way: IWay;
-  readonly ides: readonly IIde[];
-}): JSX.Element {
-  const { way, ides } = props;
-  const { trans } = useServices();
+  const isKnown = place === 'here' && connection.isInstalled;
   let step = 0;
   const numbered = (title: string): string => `${(step += 1)}. ${title}`;
   return (
     <>
-      {way.setup.length > 0 && (
+      {connection.unavailable && (
+        <p role="status">
+          <Words>{connection.unavailable}</Words>
+        </p>
+      )}
+      {places.length > 0 && (
         <div className="jp-DLEnv-sect">
-          <h2 className="jp-DLEnv-h2">{numbered(trans.__('Once: run'))}</h2>
-          {way.setup.map(command => (
-            <Command key={command} text={command} />
-          ))}
+          <h2 className="jp-DLEnv-h2" id="jp-DLEnv-h-where">
+            {trans.__('Where are you?')}
+          </h2>
+          <div
+            className="jp-DLEnv-seg"
+            role="radiogroup"
+            aria-labelledby="jp-DLEnv-h-where"
+            onKeyDown={event => rove(event, '[role=radio]')?.click()}
+          >
+            {places.map(known => (
+              <button
+                key={known}
+                type="button"
+                role="radio"
+                aria-checked={known === place}
+                tabIndex={known === place ? 0 : -1}
+                onClick={() => setPlace(known)}
+              >
+                {words[known]}
+              </button>
+            ))}
+          </div>
         </div>
       )}
-      {way.config && (
+      {block && !isKnown && (
         <div className="jp-DLEnv-sect">
           <h2 className="jp-DLEnv-h2">
             {numbered(trans.__('Once: add to ~/.ssh/config'))}
             <span className="jp-DLEnv-grow" />
-            <CopyButton kind="small" text={way.config} />
+            <CopyButton kind="small" text={block.text} />
           </h2>
           <div className="jp-DLEnv-code">
             <pre tabIndex={0} aria-label="~/.ssh/config">
-              <Config text={way.config} />
+              <Config text={block.text} />
             </pre>
           </div>
-          {way.note && (
-            <p className="jp-DLEnv-muted jp-DLEnv-small">{way.note}</p>
-          )}
+          <p className="jp-DLEnv-muted jp-DLEnv-small">
+            <Words>{block.remark}</Words>
+          </p>
         </div>
       )}
       {ides.length > 0 && (
-        <Ides title={numbered(trans.__('Open'))} ides={ides} />
+        <Ides
+          title={isKnown ? trans.__('Open') : numbered(trans.__('Open'))}
+          ides={ides}
+          fields={connection.fields}
+        />
       )}
-      {way.command && (
+      {commands.length > 0 && (
         <div className="jp-DLEnv-sect">
           <h2 className="jp-DLEnv-h2">{trans.__('Or a terminal')}</h2>
-          <Command text={way.command} />
+          <Commands commands={commands} />
         </div>
       )}
     </>
+  );
+}
+
+function Commands(props: {
+  readonly commands: readonly ICommandLine[];
+}): JSX.Element {
+  return (
+    <ul className="jp-DLEnv-tunnels">
+      {props.commands.map(({ command, purpose }) => (
+        <li key={command}>
+          <Command text={command} />
+          <p className="jp-DLEnv-muted">
+            <Words>{purpose}</Words>
+          </p>
+        </li>
+      ))}
+    </ul>
   );
 }
 
 function Ides(props: {
   readonly title: string;
   readonly ides: readonly IIde[];
+  readonly fields: IConnection['fields'];
 }): JSX.Element {
-  const { api } = useServices();
-  const { ides } = props;
+  const { api, trans } = useServices();
+  const { ides, fields } = props;
   const [last, setLast] = useRemembered(`ide:${api.baseUrl}`, '');
-  const first = ides.find(ide => ide.id === last) ?? ides[0];
+  const chosen = ides.find(ide => ide.id === last) ?? ides[0];
   return (
     <div className="jp-DLEnv-sect">
       <h2 className="jp-DLEnv-h2">{props.title}</h2>
       <div className="jp-DLEnv-ides">
-        {ides.map(ide => (
-          <a
-            key={ide.id}
-            className={`jp-DLEnv-btn${ide === first ? ' jp-mod-accept' : ''}`}
-            href={ide.url}
-            title={ide.note}
-            onClick={() => setLast(ide.id)}
-          >
-            {ide.title}
-          </a>
-        ))}
+        {ides.map(ide => {
+          const look = `jp-DLEnv-btn${ide === chosen ? ' jp-mod-accept' : ''}`;
+          return ide.url ? (
+            <a
+              key={ide.id}
+              className={look}
+              href={ide.url}
+              title={ide.remark}
+              onClick={() => setLast(ide.id)}
+            >
+              <span className="jp-DLEnv-clip">{ide.name}</span>
+            </a>
+          ) : (
+            <button
+              key={ide.id}
+              type="button"
+              className={look}
+              title={ide.remark}
+              onClick={() => setLast(ide.id)}
+            >
+              <span className="jp-DLEnv-clip">{ide.name}</span>
+            </button>
+          );
+        })}
       </div>
-      {first?.note && (
-        <p className="jp-DLEnv-muted jp-DLEnv-small">{first.note}</p>
+      {chosen?.remark && (
+        <p className="jp-DLEnv-muted jp-DLEnv-small">
+          <Words>{chosen.remark}</Words>
+        </p>
+      )}
+      {chosen && !chosen.url && fields.length > 0 && (
+        <dl className="jp-DLEnv-fields">
+          {fields
+            .filter(([, value]) => value !== '' && value !== '0')
+            .map(([name, value]) => (
+              <div key={name}>
+                <dt>{fieldWord(name, trans)}</dt>
+                <dd>
+                  <Command text={value} />
+                </dd>
+              </div>
+            ))}
+        </dl>
       )}
     </div>
   );
+}
+
+function fieldWord(name: string, trans: IServices['trans']): string {
+  switch (name) {
+    case 'host':
+      return trans.__('Host');
+    case 'port':
+      return trans.__('Port');
+    case 'user':
+      return trans.__('User');
+    case 'key_file':
+      return trans.__('Private key');
+    case 'interpreter':
+      return trans.__('Interpreter');
+    case 'host_key':
+      return trans.__('Key of the host');
+    case 'fingerprint':
+      return trans.__('Fingerprint');
+    default:
+      return name;
+  }
 }
 
 /** Of an ssh configuration, the keywords stand out. */

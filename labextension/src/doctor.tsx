@@ -218,13 +218,13 @@ function look(
 ): { icon: StrokeName; tone: Tone; word: string } {
   switch (finding.severity) {
     case 'error':
-      return { icon: 'error', tone: 'bad', word: trans.__('Failed') };
+      return { icon: 'error', tone: 'bad', word: trans._p('check', 'Failed') };
     case 'warning':
-      return { icon: 'warning', tone: 'warn', word: trans.__('Warning') };
+      return { icon: 'warning', tone: 'warn', word: trans._p('check', 'Warning') };
     case 'info':
       return { icon: 'info', tone: '', word: trans.__('Note') };
     case 'ok':
-      return { icon: 'done', tone: 'ok', word: trans.__('Passed') };
+      return { icon: 'done', tone: 'ok', word: trans._p('check', 'Passed') };
   }
 }
 

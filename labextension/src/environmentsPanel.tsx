@@ -148,7 +148,7 @@ function Empty(): JSX.Element {
 }
 
 /**
- * Environments and launches in one list, by name.
+ * Environments and launches in one list: what is stopped last, then by name.
  *
  * A launch stands for its environment until that is complete; one that failed stays until
  * somebody has read why.
@@ -174,5 +174,10 @@ export function merge(
       rows.set(environment.name, { name: environment.name, environment });
     }
   }
-  return [...rows.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const isStopped = (row: Row): boolean =>
+    'environment' in row && row.environment.status === 'stopped';
+  return [...rows.values()].sort(
+    (a, b) =>
+      Number(isStopped(a)) - Number(isStopped(b)) || (a.name < b.name ? -1 : 1)
+  );
 }

@@ -41,7 +41,7 @@ export function Failure(props: { readonly job: IJob }): JSX.Element {
   return (
     <div className="jp-DLEnv-page">
       <section className="jp-DLEnv-alert" role="alert">
-        <h2 ref={title} tabIndex={-1}>
+        <h2 ref={title} tabIndex={-1} data-first-focus="">
           <Icon name="error" size={18} />
           <span>
             <Words>{failure.message}</Words>

@@ -286,7 +286,8 @@ function noteOf(gpu: IGpu, trans: IServices['trans']): string {
 
 /** `8 × H100 80GB HBM3`, if all are alike. */
 function headline(board: IBoard): string {
-  const names = new Set(board.gpus.map(gpu => gpu.name));
+  // A lost one does not tell its name.
+  const names = new Set(board.gpus.map(gpu => gpu.name).filter(Boolean));
   const name = [...names][0]?.replace(/^NVIDIA /, '');
   return names.size === 1 && name
     ? `${board.gpus.length} × ${name}`

@@ -39,11 +39,7 @@ export const STROKES = {
 export type StrokeName = keyof typeof STROKES;
 
 export const environmentIcon = icon('environment', STROKES.box, 'jp-icon3');
-export const launcherIcon = icon(
-  'launcher',
-  STROKES.box,
-  'jp-icon-selectable jp-icon-brand0'
-);
+export const launcherIcon = icon('launcher', STROKES.box, 'jp-icon-brand1');
 export const connectIcon = icon('connect', STROKES.plug, 'jp-icon3');
 export const doctorIcon = icon('doctor', STROKES.done, 'jp-icon3');
 export const logIcon = icon('log', STROKES.terminal, 'jp-icon3');
@@ -51,6 +47,7 @@ export const logIcon = icon('log', STROKES.terminal, 'jp-icon3');
 function icon(name: string, path: string, colour: string): LabIcon {
   return new LabIcon({
     name: `jupyter-dlenv:${name}`,
-    svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 16 16"><path class="${colour}" fill="none" stroke="#616161" stroke-width="1.3" stroke-linejoin="round" stroke-linecap="round" d="${path}"/></svg>`
+    // The theme colours what has the attribute that its class is about: here, strokes.
+    svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 16 16" fill="none"><path class="${colour}" stroke="#616161" stroke-width="1.3" stroke-linejoin="round" stroke-linecap="round" d="${path}"/></svg>`
   });
 }

@@ -213,9 +213,9 @@ function Image(props: {
         )}
       </button>
       {isChosen && hasTags && <Tags choice={choice} model={model} />}
-      {isChosen && model.sheet?.inside && (
-        <p className="jp-DLEnv-inside" title={model.sheet.inside}>
-          {model.sheet.inside}
+      {isChosen && model.sheet?.notes && (
+        <p className="jp-DLEnv-inside" title={model.sheet.notes}>
+          {model.sheet.notes}
         </p>
       )}
     </li>

@@ -3,7 +3,7 @@
  */
 import { imageName } from './format';
 import type { ILocalImage } from './wireDoctor';
-import type { ICatalogueEntry } from './wireImages';
+import type { IOffer, IRemoteTag } from './wireImages';
 
 export interface ITag {
   readonly tag: string;
@@ -24,10 +24,10 @@ export interface IImageChoice {
 }
 
 export interface IImageSources {
-  readonly catalogue: readonly ICatalogueEntry[];
+  readonly offers: readonly IOffer[];
   readonly local: readonly ILocalImage[];
   /** Tags that registries have told, by repository. */
-  readonly remote: ReadonlyMap<string, readonly string[]>;
+  readonly remote: ReadonlyMap<string, readonly IRemoteTag[]>;
   /** What stands in the search field. */
   readonly query: string;
 }
@@ -47,8 +47,8 @@ const REFERENCE =
 export function groupImages(sources: IImageSources): IImageGroups {
   const query = sources.query.trim();
   const references = sources.local.flatMap(image => image.tags);
-  const recommended = sources.catalogue.map(entry =>
-    fromCatalogue(entry, references, sources.remote)
+  const recommended = sources.offers.map(offer =>
+    fromOffer(offer, references, sources.remote)
   );
   const shown = new Set(
     recommended.flatMap(choice => choice.tags.map(tag => tag.reference))
@@ -83,29 +83,30 @@ export function fromReference(reference: string): IImageChoice {
   };
 }
 
-function fromCatalogue(
-  entry: ICatalogueEntry,
+function fromOffer(
+  offer: IOffer,
   references: readonly string[],
   remote: IImageSources['remote']
 ): IImageChoice {
-  const prefix = `${entry.repository}:`;
-  const local = new Set(
-    references
+  const prefix = `${offer.repository}:`;
+  const local = new Set([
+    ...offer.ready,
+    ...references
       .filter(reference => reference.startsWith(prefix))
       .map(reference => reference.slice(prefix.length))
-  );
-  const told = remote.get(entry.repository) ?? [];
+  ]);
+  const told = (remote.get(offer.repository) ?? []).map(({ tag }) => tag);
   // What the registry does not list any more is here all the same.
   const rest = [...local]
     .filter(tag => !told.includes(tag))
     .sort()
     .reverse();
   return {
-    key: entry.name,
-    mark: imageName(entry.repository).mark,
-    title: entry.title,
-    purpose: entry.purpose,
-    repository: entry.repository,
+    key: offer.name,
+    mark: imageName(offer.repository).mark,
+    title: offer.title,
+    purpose: offer.purpose,
+    repository: offer.repository,
     tags: [...told, ...rest].map(tag => ({
       tag,
       reference: prefix + tag,

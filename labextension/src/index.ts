@@ -154,7 +154,9 @@ const views: JupyterFrontEndPlugin<void> = {
       command: COMMANDS.create,
       args: { isLauncher: true },
       category: trans.__('DL environment'),
-      rank: 1
+      rank: 1,
+      // After notebooks, before consoles; older JupyterLabs know no ranks of categories.
+      categoryRank: 5
     });
 
     const panel = new View(

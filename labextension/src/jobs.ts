@@ -86,19 +86,9 @@ export class JobsModel implements IDisposable {
       if (!began.has(event.phase)) {
         began.set(event.phase, Date.now());
       }
-      const { phase, message, current, total, cancelling } = event;
       if (!hasEnded(event)) {
-        const layers = phase === job.phase ? job.layers : [];
-        this._jobs.set(job.id, {
-          ...job,
-          phase,
-          message,
-          current,
-          total,
-          cancelling,
-          layers,
-          began
-        });
+        const layers = event.phase === job.phase ? job.layers : [];
+        this._jobs.set(job.id, { ...job, ...event, layers, began });
         this._changed.emit();
       }
     }

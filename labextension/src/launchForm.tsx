@@ -97,11 +97,11 @@ function Commands(props: { readonly model: LaunchModel }): JSX.Element {
     <div className="jp-DLEnv-cmds">
       <div>
         <span>{trans.__('Shell')}</span>
-        <Command text={toShell(choice)} />
+        <Command text={toShell(choice)} wraps />
       </div>
       <div>
         <span>{trans.__('Notebook')}</span>
-        <Command text={toMagic(choice)} />
+        <Command text={toMagic(choice)} wraps />
       </div>
     </div>
   );

@@ -17,7 +17,7 @@ import {
 import type { IFailure } from './wire';
 import type { ILocalImage } from './wireDoctor';
 import type { ICheckedSpec, IGpu, IProblem } from './wireGpus';
-import type { ICatalogueEntry, ISheet } from './wireImages';
+import type { IOffer, IRemoteTag, ISheet } from './wireImages';
 import type { IJob } from './wireJobs';
 
 /** Milliseconds without a key pressed. */
@@ -54,7 +54,7 @@ export class LaunchModel implements IDisposable {
 
   get images(): IImageGroups {
     return groupImages({
-      catalogue: this._catalogue,
+      offers: this._offers,
       local: this._local,
       remote: this._tags,
       query: this._query
@@ -166,7 +166,7 @@ export class LaunchModel implements IDisposable {
     this._tags.set(repository, []);
     const signal = this._newSignal('tags');
     try {
-      const tags = await this._options.api.tags(repository, signal);
+      const { tags } = await this._options.api.tags(repository, signal);
       if (!this._isDisposed) {
         this._tags.set(repository, tags);
         this._changed.emit();
@@ -201,15 +201,15 @@ export class LaunchModel implements IDisposable {
 
   private async _loadImages(): Promise<void> {
     const { api } = this._options;
-    const [catalogue, local] = await Promise.allSettled([
+    const [offers, local] = await Promise.allSettled([
       api.catalogue(),
       api.images()
     ]);
     if (this._isDisposed) {
       return;
     }
-    if (catalogue.status === 'fulfilled') {
-      this._catalogue = catalogue.value.entries;
+    if (offers.status === 'fulfilled') {
+      this._offers = offers.value;
     }
     if (local.status === 'fulfilled') {
       this._local = local.value;
@@ -221,8 +221,8 @@ export class LaunchModel implements IDisposable {
 
   private async _check(): Promise<void> {
     const signal = this._newSignal('check');
-    const { image, gpus } = this._choice;
-    const sheet = image && !this._sheet ? this._loadSheet(image, gpus) : null;
+    const { image } = this._choice;
+    const sheet = image && !this._sheet ? this._loadSheet(image) : null;
     try {
       const request = toRequest(this._choice);
       const checked = await this._options.api.check(request, signal);
@@ -246,10 +246,10 @@ export class LaunchModel implements IDisposable {
     await sheet;
   }
 
-  private async _loadSheet(image: string, gpus: number): Promise<void> {
+  private async _loadSheet(image: string): Promise<void> {
     const signal = this._newSignal('sheet');
     try {
-      const sheet = await this._options.api.sheet(image, gpus, signal);
+      const sheet = await this._options.api.sheet(image, signal);
       if (!signal.aborted) {
         this._sheet = sheet;
         this._changed.emit();
@@ -280,9 +280,9 @@ export class LaunchModel implements IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private readonly _checks = new Debouncer(() => this._check(), SETTLE);
   private readonly _aborts = new Map<string, AbortController>();
-  private readonly _tags = new Map<string, readonly string[]>();
+  private readonly _tags = new Map<string, readonly IRemoteTag[]>();
   private _choice: IChoice;
-  private _catalogue: readonly ICatalogueEntry[] = [];
+  private _offers: readonly IOffer[] = [];
   private _local: readonly ILocalImage[] = [];
   private _query = '';
   private _checked: ICheckedSpec | null = null;

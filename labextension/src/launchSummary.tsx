@@ -68,7 +68,7 @@ export function Summary(props: {
 function Note(props: { readonly model: LaunchModel }): JSX.Element {
   const { model } = props;
   const { trans } = useServices();
-  const licence = model.sheet?.licence;
+  const { licence = '', licenceUrl = '', suggestion = '' } = model.sheet ?? {};
   if (!model.choice.image) {
     return <p>{trans.__('Choose an image first.')}</p>;
   }
@@ -77,12 +77,27 @@ function Note(props: { readonly model: LaunchModel }): JSX.Element {
   }
   return (
     <>
+      {suggestion && (
+        <p>
+          <button
+            type="button"
+            className="jp-DLEnv-link"
+            onClick={() => model.update({ image: withTag(suggestion, model) })}
+          >
+            {trans.__('Use %1, which works here', suggestion)}
+          </button>
+        </p>
+      )}
       {licence && (
         <p>
           {trans.__('Launching accepts the licence of the image:')}{' '}
-          <a href={licence.url} target="_blank" rel="noreferrer">
-            {licence.name}
-          </a>
+          {licenceUrl ? (
+            <a href={licenceUrl} target="_blank" rel="noreferrer">
+              {licence}
+            </a>
+          ) : (
+            licence
+          )}
         </p>
       )}
       <p>{trans.__('You can leave this page meanwhile.')}</p>
@@ -91,59 +106,67 @@ function Note(props: { readonly model: LaunchModel }): JSX.Element {
 }
 
 function Checks(props: { readonly sheet: ISheet }): JSX.Element | null {
-  const { trans, gpus } = useServices();
+  const { trans } = useServices();
   const { sheet } = props;
-  const driver = gpus.board?.driver ?? '';
-  const isFull =
-    sheet.disk !== null &&
-    sheet.diskFree !== null &&
-    sheet.disk > sheet.diskFree;
+  const wrong = (code: string): 'bad' | 'warn' | 'ok' => {
+    const remark = sheet.remarks.find(found => found.code === code);
+    return remark?.weight === 'error' ? 'bad' : remark ? 'warn' : 'ok';
+  };
+  const icons = { bad: 'error', warn: 'warning', ok: 'done' } as const;
+  const disk = wrong('disk');
+  const driver = wrong('driver');
+  const here = (sheet.whole ?? 0) - (sheet.download ?? 0);
   return (
     <>
       <h3 className="jp-DLEnv-h3">{trans.__('Checks')}</h3>
       <dl className="jp-DLEnv-facts jp-mod-checks">
-        {sheet.disk !== null && (
-          <Fact
-            icon={isFull ? 'error' : 'done'}
-            tone={isFull ? 'bad' : 'ok'}
-            label={trans.__('Disk')}
-          >
-            {sheet.diskFree === null
-              ? gigabytes(sheet.disk)
+        {sheet.needsDisk !== null && !sheet.isHere && (
+          <Fact icon={icons[disk]} tone={disk} label={trans.__('Disk')}>
+            {sheet.freeDisk === null
+              ? size(sheet.needsDisk)
               : trans.__(
                   '%1, %2 free',
-                  size(sheet.disk),
-                  gigabytes(sheet.diskFree, 0)
+                  size(sheet.needsDisk),
+                  gigabytes(sheet.freeDisk, 0)
                 )}
           </Fact>
         )}
-        {sheet.driverNeeded !== '' && (
-          <Fact icon="done" tone="ok" label={trans.__('Driver')}>
-            {driver
-              ? trans.__('%1, needs %2', driver, sheet.driverNeeded)
-              : trans.__('needs %1', sheet.driverNeeded)}
+        {sheet.driver !== '' && sheet.hostDriver !== '' && (
+          <Fact icon={icons[driver]} tone={driver} label={trans.__('Driver')}>
+            {trans.__('%1, made for %2', sheet.hostDriver, sheet.driver)}
           </Fact>
         )}
-        {sheet.download !== null && (
-          <Fact icon="info" label={trans.__('Download')}>
-            {sheet.download === 0
-              ? trans.__('none, all of it is here')
-              : sheet.here
-                ? trans.__(
-                    '%1, %2 here',
-                    size(sheet.download),
-                    size(sheet.here)
-                  )
+        <Fact
+          icon={sheet.isHere ? 'done' : 'info'}
+          tone={sheet.isHere ? 'ok' : ''}
+          label={trans.__('Download')}
+        >
+          {sheet.isHere
+            ? trans.__('none, the image is here')
+            : sheet.download === null
+              ? trans.__('size unknown')
+              : here > 0
+                ? trans.__('%1, %2 here', size(sheet.download), size(here))
                 : size(sheet.download)}
-          </Fact>
-        )}
-        {sheet.warnings.map(warning => (
-          <div key={warning} data-tone="warn" className="jp-mod-wide">
-            <Icon name="warning" />
+        </Fact>
+        {sheet.remarks.map(remark => (
+          <div
+            key={remark.text}
+            data-tone={remark.weight === 'error' ? 'bad' : 'warn'}
+            className="jp-mod-wide"
+          >
+            <Icon name={remark.weight === 'error' ? 'error' : 'warning'} />
             <dt className="jp-DLEnv-vh">{trans.__('Warning')}</dt>
-            <dd>{warning}</dd>
+            <dd>{remark.text}</dd>
           </div>
         ))}
+        {sheet.problem && (
+          <div className="jp-mod-wide">
+            <Icon name="info" />
+            <dt className="jp-DLEnv-vh">{trans.__('Note')}</dt>
+            <dd>{sheet.problem}</dd>
+          </div>
+        )}
       </dl>
     </>
   );
@@ -185,9 +208,9 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
                 .filter(Boolean)
                 .join(', ')}
             >
-              <bdi className="jp-DLEnv-path" title={source}>
-                {source}
-              </bdi>
+              <span className="jp-DLEnv-path" title={source}>
+                <bdi>{source}</bdi>
+              </span>
             </Fact>
           );
         })}
@@ -232,4 +255,11 @@ function memory(spec: Parameters<typeof text>[0]): string {
   return typeof bytes === 'number'
     ? `${+(bytes / 1024 ** 3).toFixed(1)}\u00a0GiB`
     : '';
+}
+
+/** A suggestion is a tag, or a whole reference. */
+function withTag(suggestion: string, model: LaunchModel): string {
+  return suggestion.includes('/')
+    ? suggestion
+    : `${model.choice.image.replace(/(?::[^/:]*)?(?:@.*)?$/, '')}:${suggestion}`;
 }

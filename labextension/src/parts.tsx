@@ -150,10 +150,24 @@ export function CopyButton(props: {
 /**
  * One line to copy.
  */
-export function Command(props: { readonly text: string }): JSX.Element {
+export function Command(props: {
+  readonly text: string;
+  /** Show all of a long one, on several lines. */
+  readonly wraps?: boolean;
+}): JSX.Element {
   return (
     <div className="jp-DLEnv-cmd">
-      <code title={props.text}>{props.text}</code>
+      <code title={props.text}>
+        {props.wraps
+          ? props.text.split(' ').map((word, index) => (
+              // Broken between words only: a dash is part of an option.
+              <React.Fragment key={index}>
+                {index > 0 && ' '}
+                <span>{word}</span>
+              </React.Fragment>
+            ))
+          : props.text}
+      </code>
       <CopyButton text={props.text} />
     </div>
   );

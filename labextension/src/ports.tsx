@@ -80,11 +80,11 @@ export function Ports(props: {
       ) : (
         <table className="jp-DLEnv-table">
           <colgroup>
-            <col style={{ width: '27%' }} />
+            <col style={{ width: '25%' }} />
             <col />
-            <col style={{ width: '64px' }} />
-            <col style={{ width: '58px' }} />
-            <col style={{ width: '112px' }} />
+            <col style={{ width: '50px' }} />
+            <col style={{ width: '54px' }} />
+            <col style={{ width: '142px' }} />
           </colgroup>
           <thead>
             <tr>

@@ -15,6 +15,7 @@ export class View extends ReactWidget implements IShown {
     ...classes: string[]
   ) {
     super();
+    this.node.tabIndex = -1;
     ['jp-DLEnv', ...classes].forEach(name => this.addClass(name));
   }
 
@@ -41,10 +42,9 @@ export class View extends ReactWidget implements IShown {
   }
 
   protected override onActivateRequest(): void {
-    const first = this.node.querySelector<HTMLElement>(
-      '[autofocus], [data-first-focus], button, input'
-    );
-    first?.focus();
+    // Never a button: whoever presses Enter next has not chosen it.
+    const first = this.node.querySelector<HTMLElement>('[data-first-focus]');
+    (first ?? this.node).focus();
   }
 
   private readonly _shownChanged = new Signal<this, void>(this);

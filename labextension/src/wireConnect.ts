@@ -12,39 +12,44 @@ import {
 } from './wire';
 
 /** Where somebody sits who wants to connect. */
-export const PLACES = ['here', 'laptop', 'jupyter-url'] as const;
+export const PLACES = ['here', 'laptop', 'jupyter-url', 'windows'] as const;
 export type Place = (typeof PLACES)[number];
 
 export interface IConnection {
-  readonly ways: ReadonlyMap<Place, IWay>;
-  /** Opened by links, such as `vscode://…`. */
+  /** Why there is no SSH, or empty. */
+  readonly unavailable: string;
+  /** ssh on the server's machine knows the environment already. */
+  readonly isInstalled: boolean;
+  /** For programs that connect by themselves. */
+  readonly fields: readonly (readonly [string, string])[];
+  readonly commands: readonly ICommandLine[];
+  readonly blocks: ReadonlyMap<Place, IConfigBlock>;
+  readonly tunnels: readonly ICommandLine[];
   readonly ides: readonly IIde[];
-  readonly tunnels: readonly ITunnel[];
 }
 
 /**
- * The steps for one place.
+ * A line to copy, and what it is for.
  */
-export interface IWay {
-  readonly explanation: string;
-  /** Lines to run once, before anything else. */
-  readonly setup: readonly string[];
-  /** A block for `~/.ssh/config`, or empty. */
-  readonly config: string;
-  readonly note: string;
+export interface ICommandLine {
   readonly command: string;
+  readonly purpose: string;
+}
+
+/**
+ * Settings of an SSH client.
+ */
+export interface IConfigBlock {
+  readonly remark: string;
+  readonly text: string;
 }
 
 export interface IIde {
   readonly id: string;
-  readonly title: string;
+  readonly name: string;
+  /** Such as `vscode://…`; empty where the IDE knows no links. */
   readonly url: string;
-  readonly note: string;
-}
-
-export interface ITunnel {
-  readonly command: string;
-  readonly explanation: string;
+  readonly remark: string;
 }
 
 /**
@@ -66,23 +71,31 @@ export interface IPort {
 
 export function parseConnection(answer: unknown): IConnection {
   const top = asObject(answer, 'the top');
-  const ways = isObject(top['ways']) ? top['ways'] : {};
+  const fields = isObject(top['fields']) ? top['fields'] : {};
   return {
-    ways: new Map(
-      PLACES.flatMap((place): [Place, IWay][] => {
-        const way = ways[place];
-        return isObject(way) ? [[place, parseWay(way)]] : [];
+    unavailable: text(top, 'unavailable'),
+    isInstalled: top['installed'] === true,
+    fields: Object.entries(fields).map(([name, value]) => [
+      name,
+      String(value)
+    ]),
+    commands: objects(top, 'commands').map(parseCommand),
+    blocks: new Map(
+      objects(top, 'blocks').flatMap((item): [Place, IConfigBlock][] => {
+        const place = PLACES.find(known => known === item['place']);
+        const block = {
+          remark: text(item, 'remark'),
+          text: text(item, 'text')
+        };
+        return place ? [[place, block]] : [];
       })
     ),
+    tunnels: objects(top, 'forwards').map(parseCommand),
     ides: objects(top, 'ides').map(item => ({
       id: text(item, 'id'),
-      title: text(item, 'title'),
-      url: text(item, 'url'),
-      note: text(item, 'note')
-    })),
-    tunnels: objects(top, 'tunnels').map(item => ({
-      command: text(item, 'command'),
-      explanation: text(item, 'explanation')
+      name: text(item, 'name'),
+      url: link(text(item, 'url')),
+      remark: text(item, 'remark')
     }))
   };
 }
@@ -106,14 +119,13 @@ export function parsePorts(answer: unknown): readonly IPort[] {
   });
 }
 
-function parseWay(item: JSONRecord): IWay {
-  return {
-    explanation: text(item, 'explanation'),
-    setup: texts(item, 'setup'),
-    config: text(item, 'config'),
-    note: text(item, 'note'),
-    command: text(item, 'command')
-  };
+function parseCommand(item: JSONRecord): ICommandLine {
+  return { command: text(item, 'command'), purpose: text(item, 'purpose') };
+}
+
+/** Only what opens a program: never a script. */
+function link(url: string): string {
+  return /^(?!javascript|data)[a-z][a-z0-9+.-]*:/.test(url) ? url : '';
 }
 
 function objects(item: JSONRecord, key: string): readonly JSONRecord[] {

@@ -74,6 +74,8 @@ export interface IProgressEvent {
   readonly message: string;
   readonly current: number;
   readonly total: number;
+  readonly speed: number;
+  readonly secondsLeft: number | null;
   readonly cancelling: boolean;
 }
 
@@ -121,6 +123,8 @@ export function parseProgressEvent(event: JSONRecord): IProgressEvent | null {
     message: text(event, 'message'),
     current: number(event, 'current'),
     total: number(event, 'total'),
+    speed: number(event, 'speed'),
+    secondsLeft: optionalNumber(event, 'seconds_left'),
     cancelling: event['cancelling'] === true
   };
 }

@@ -89,7 +89,7 @@ def running_lab(*, engine: str, owner: str) -> Iterator[Lab]:
         log = Path(home) / "server.log"
         command = [
             sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
-            "--ServerApp.port=0", "--ServerApp.allow_unauthenticated_access=False",
+            "--ServerApp.port=0", "--LabApp.expose_app_in_browser=True", "--ServerApp.allow_unauthenticated_access=False",
             f"--IdentityProvider.token={_TOKEN}", f"--ServerApp.root_dir={notebooks}",
         ]  # fmt: skip
         with log.open("wb") as output:
