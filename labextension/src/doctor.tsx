@@ -220,7 +220,11 @@ function look(
     case 'error':
       return { icon: 'error', tone: 'bad', word: trans._p('check', 'Failed') };
     case 'warning':
-      return { icon: 'warning', tone: 'warn', word: trans._p('check', 'Warning') };
+      return {
+        icon: 'warning',
+        tone: 'warn',
+        word: trans._p('check', 'Warning')
+      };
     case 'info':
       return { icon: 'info', tone: '', word: trans.__('Note') };
     case 'ok':

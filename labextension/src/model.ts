@@ -62,8 +62,11 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
   }
 
   async refresh(): Promise<void> {
-    await this._poll.refresh();
-    await this._poll.tick;
+    // Not the answer to a request that is under way, which may be older than the change.
+    await this._poll.schedule({ interval: 0, phase: 'refreshed' });
+    do {
+      await this._poll.tick;
+    } while (this._poll.state.phase === 'refreshed');
     const { phase, payload } = this._poll.state;
     if (phase === 'rejected') {
       throw payload;
