@@ -172,6 +172,10 @@ class Environments:
             undo.pop_all()
         return environment
 
+    async def check(self, spec: EnvironmentSpec, *, building: bool = False) -> None:
+        """Refuse what ``launch`` would refuse before it makes anything."""
+        await self._check(spec, building=building)
+
     async def list(self) -> tuple[Environment, ...]:
         """Return the owner's environments by name, those being launched included.
 

@@ -12,7 +12,7 @@ export default defineConfig([
   { plugins: { jupyter } },
   jupyter.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     languageOptions: {
       globals: globals.browser,
       parserOptions: { project: 'tsconfig.test.json', sourceType: 'module' }

@@ -17,6 +17,6 @@ module.exports = {
   ...jupyterlab(__dirname),
   coverageReporters: ['lcov', 'text'],
   reporters: ['default'],
-  testRegex: 'src/__tests__/.*\\.spec\\.ts$',
+  testRegex: 'src/__tests__/.*\\.spec\\.tsx?$',
   transformIgnorePatterns: [`/node_modules/(?!${esModules}).+`]
 };

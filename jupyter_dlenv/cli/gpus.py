@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -52,32 +51,18 @@ async def _look(environments: Environments, *, watch: bool, as_json: bool) -> No
     # Imported here for the reason above.
     import asyncio  # noqa: PLC0415
 
+    from ..gpu_view import see_gpus  # noqa: PLC0415
+
     try:
         with _open(watch=watch, as_json=as_json) as show:
             while True:
-                show(*await _seen(environments))
+                view = await see_gpus(environments)
+                show(view.inventory, view.holders, view.fenced)
                 if not watch:
                     return
                 await asyncio.sleep(_INTERVAL)
     finally:
         await environments.aclose()
-
-
-async def _seen(environments: Environments) -> tuple[Inventory, Holders, Mapping[str, str]]:
-    """Return the GPUs, who holds them, and which are not given to environments."""
-    # Imported here for the reason above.
-    from ..errors import EngineError  # noqa: PLC0415
-    from ..gpus.fence import fence  # noqa: PLC0415
-    from ..gpus.holders import Holders  # noqa: PLC0415
-
-    try:
-        inventory = await environments.gpus.read()
-        holders = await environments.leases.holders(inventory)
-        return inventory, holders, await environments.gpus.fenced(inventory)
-    except EngineError:
-        # Without an engine there are no leases, and the GPUs are those of this machine.
-        inventory = await environments.gpus.read_here()
-        return inventory, Holders(), fence(inventory, os.environ)
 
 
 def _open(*, watch: bool, as_json: bool) -> AbstractContextManager[Show]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.utils import url_path_join
 from tornado.iostream import StreamClosedError
@@ -16,13 +16,16 @@ from tornado.iostream import StreamClosedError
 from ..doctor.collect import collect
 from ..doctor.diagnoses import diagnose
 from ..engines.base import Engine
+from ..environments import Environments
 from ..errors import DlenvError, InvalidSpecError
 from ..gpu_request import GpuRequest
-from ..models import EnvironmentSpec
+from ..gpu_view import see_gpus
+from ..models import Environment, EnvironmentSpec
 from ..reach import connection_sheet
 from ..untrusted import flag
 from . import openapi
 from .base import API, DlenvHandler, needs
+from .gpu_board import board
 from .image_handlers import (
     CatalogueHandler,
     ImagesHandler,
@@ -32,6 +35,7 @@ from .image_handlers import (
     TagsHandler,
 )
 from .ports import ForwardHandler, ForwardsHandler, PortsHandler
+from .spec_check import invalid_fields, problem
 from .ssh_socket import SshHandler, SshProxyScriptHandler
 from .take_along_handlers import (
     ExportHandler,
@@ -40,6 +44,9 @@ from .take_along_handlers import (
     SavesHandler,
 )
 from .waiting import new_place
+
+if TYPE_CHECKING:
+    from .app import DlenvApp
 
 _TAIL = 1000
 _TEXT = "text/plain; charset=utf-8"
@@ -60,15 +67,11 @@ class EnvironmentsHandler(DlenvHandler):
         waits = flag(body, "wait_for_gpus")
         body.pop("wait_for_gpus", None)
         # A longest possible request takes a while to check, and a path may be on a slow disk.
-        spec = await asyncio.to_thread(self._spec, body)
+        spec = await asyncio.to_thread(_spec, self.dlenv, body)
         line = new_place(spec, build_dir) if waits else None
         job = self.dlenv.jobs.launch(spec, build_dir=build_dir, line=line)
         self.set_header("Location", url_path_join(self.base_url, API, "jobs", job.id))
         self.send_json(job.to_json(), HTTPStatus.ACCEPTED)
-
-    def _spec(self, body: dict[str, Any]) -> EnvironmentSpec:
-        spec = EnvironmentSpec.from_json(body)
-        return self.dlenv.configuration.with_default_mount(spec, self.dlenv.root_dir)
 
     async def _build_dir(self, path: Any) -> str:
         """Return a directory of this machine; a relative path begins at the server's root."""
@@ -236,6 +239,43 @@ class EngineHandler(DlenvHandler):
         self.send_json({"name": engine.name, **dataclasses.asdict(await engine.probe())})
 
 
+class SpecHandler(DlenvHandler):
+    """What would be wrong with a launch; nothing is made."""
+
+    @needs("read")
+    async def post(self) -> None:
+        body = self.read_json()
+        body.pop("build_dir", None)
+        problems = await asyncio.to_thread(invalid_fields, body)
+        spec = None
+        if not problems:
+            try:
+                spec = await asyncio.to_thread(_spec, self.dlenv, body)
+                await self.dlenv.environments().check(spec)
+            except DlenvError as error:
+                problems.append(problem(error))
+        self.send_json({"spec": spec.to_json() if spec else None, "problems": problems})
+
+
+class GpusHandler(DlenvHandler):
+    """The GPUs of the engine's machine, and who uses them."""
+
+    @needs("read")
+    async def get(self) -> None:
+        count = self.read_number("count", 0)
+        environments = self.dlenv.environments()
+        view, own = await asyncio.gather(see_gpus(environments), self._list(environments))
+        # Finding the best connected of many GPUs takes a moment.
+        self.send_json(await asyncio.to_thread(board, view, own, count=count))
+
+    async def _list(self, environments: Environments) -> tuple[Environment, ...]:
+        """Return who may hold GPUs; where the engine is away, the GPUs are shown all the same."""
+        try:
+            return await environments.list()
+        except DlenvError:
+            return ()
+
+
 class DoctorHandler(DlenvHandler):
     """What is wrong, and what to try."""
 
@@ -297,9 +337,16 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/pulls", PullsHandler),
     ("/pulls/{id}", PullHandler),
     ("/engine", EngineHandler),
+    ("/gpus", GpusHandler),
+    ("/spec", SpecHandler),
     ("/doctor", DoctorHandler),
     ("/openapi.json", OpenAPIHandler),
 )
+
+
+def _spec(dlenv: DlenvApp, body: dict[str, Any]) -> EnvironmentSpec:
+    spec = EnvironmentSpec.from_json(body)
+    return dlenv.configuration.with_default_mount(spec, dlenv.root_dir)
 
 
 def url_pattern(path: str) -> str:

@@ -43,12 +43,19 @@ class Job:
         self.error: DlenvError | None = None
         self.environment: Environment | None = None
         self.created = now()
+        #: When each phase began, in order.
+        self.phases = {Phase.QUEUED: self.created}
         self.ended = ""
         self.cancelling = False
 
     @property
     def phase(self) -> Phase:
         return self.progress.phase
+
+    def advance(self, progress: Progress) -> None:
+        """Take a report, and note the time if it begins a phase."""
+        self.progress = progress
+        self.phases.setdefault(progress.phase, now())
 
     def to_json(self) -> dict[str, Any]:
         """Return everything a page needs that is opened in the middle of a launch."""
@@ -64,6 +71,7 @@ class Job:
             "error": self.error.to_json() if self.error else None,
             "environment": self.environment.to_json() if self.environment else None,
             "created": self.created,
+            "phases": {phase.value: began for phase, began in self.phases.items()},
             "ended": self.ended,
         }
 
@@ -186,7 +194,7 @@ class Jobs:
 
     def _report(self, job: Job, report: Progress) -> None:
         job.log.append(report.log)
-        job.progress = replace(report, log="")
+        job.advance(replace(report, log=""))
         self._changed(job)
 
     def _finish(self, job: Job, task: asyncio.Task[Environment]) -> None:
@@ -196,14 +204,11 @@ class Jobs:
         job.error = _failure(task)
         if job.error is None:
             job.environment = task.result()
-            job.progress = Progress(phase=Phase.READY, message="Ready")
+            job.advance(Progress(phase=Phase.READY, message="Ready"))
         else:
             cancelled = isinstance(job.error, LaunchCancelledError)
-            job.progress = replace(
-                job.progress,
-                phase=Phase.CANCELLED if cancelled else Phase.FAILED,
-                message=str(job.error),
-            )
+            phase = Phase.CANCELLED if cancelled else Phase.FAILED
+            job.advance(replace(job.progress, phase=phase, message=str(job.error)))
         self._changed(job)
         self._forget()
 

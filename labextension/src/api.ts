@@ -7,42 +7,223 @@ import { ServerConnection } from '@jupyterlab/services';
 import {
   type IEnvironment,
   type IFailure,
+  type JSONRecord,
+  parseEnvironment,
   parseEnvironments,
   parseFailure
 } from './wire';
+import {
+  type IConnection,
+  type IPort,
+  parseConnection,
+  parsePorts
+} from './wireConnect';
+import {
+  type IEngine,
+  type IFinding,
+  type ILocalImage,
+  parseEngine,
+  parseFindings,
+  parseLocalImages
+} from './wireDoctor';
+import {
+  type IBoard,
+  type ICheckedSpec,
+  parseBoard,
+  parseCheckedSpec
+} from './wireGpus';
+import {
+  type IOffer,
+  type ISheet,
+  type ITags,
+  parseCatalogue,
+  parseSheet,
+  parseTags
+} from './wireImages';
+import { type IJob, parseJob, parseJobs } from './wireJobs';
 
 /**
  * The server refused or failed, and said why.
  */
 export class APIError extends Error {
-  constructor(readonly failure: IFailure) {
+  constructor(
+    readonly failure: IFailure,
+    readonly status: number
+  ) {
     super([failure.message, failure.hint].filter(Boolean).join(' '));
     this.name = 'APIError';
   }
 }
 
 /**
- * `GET /dlenv/api/environments`
+ * Whether the server has no such route: it is older than this page.
  */
-export async function listEnvironments(
-  settings: ServerConnection.ISettings
-): Promise<readonly IEnvironment[]> {
-  return parseEnvironments(await request(settings, 'environments'));
+export function isMissingRoute(error: unknown): boolean {
+  return (
+    (error instanceof ServerConnection.ResponseError &&
+      error.response.status === 404) ||
+    (error instanceof APIError && error.failure.code === 'not-found')
+  );
 }
 
-async function request(
-  settings: ServerConnection.ISettings,
-  path: string,
-  init: RequestInit = {}
-): Promise<unknown> {
-  const url = URLExt.join(settings.baseUrl, 'dlenv/api', path);
-  const response = await ServerConnection.makeRequest(url, init, settings);
-  const answer: unknown = await response.json().catch(() => null);
-  if (!response.ok) {
-    const failure = parseFailure(answer);
-    throw failure
-      ? new APIError(failure)
-      : new ServerConnection.ResponseError(response);
+/**
+ * What went wrong, for people, whatever was thrown.
+ */
+export function failureOf(error: unknown): IFailure {
+  if (error instanceof APIError) {
+    return error.failure;
   }
-  return answer;
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'unknown', message, hint: '', detail: '' };
+}
+
+export class API {
+  constructor(private readonly _settings: ServerConnection.ISettings) {}
+
+  /** Identifies the server among those that share an origin. */
+  get baseUrl(): string {
+    return this._settings.baseUrl;
+  }
+
+  async environments(): Promise<readonly IEnvironment[]> {
+    return parseEnvironments(await this._json('environments'));
+  }
+
+  async launch(spec: JSONRecord): Promise<IJob> {
+    return parseJob(await this._json('environments', post(spec)), 'the top');
+  }
+
+  async remove(name: string): Promise<void> {
+    await this._request(environment(name), { method: 'DELETE' });
+  }
+
+  async act(
+    name: string,
+    action: 'start' | 'stop' | 'restart' | 'recreate',
+    body: JSONRecord = {}
+  ): Promise<IEnvironment> {
+    const answer = await this._json(environment(name, action), post(body));
+    return parseEnvironment(answer, 'the top');
+  }
+
+  /**
+   * @returns What an environment prints, for as long as it does.
+   */
+  async logs(name: string, signal: AbortSignal): Promise<Response> {
+    const path = `${environment(name, 'logs')}?follow=1&tail=1000`;
+    return await this._request(path, { signal });
+  }
+
+  async jobs(): Promise<readonly IJob[]> {
+    return parseJobs(await this._json('jobs'));
+  }
+
+  async job(id: string): Promise<IJob> {
+    return parseJob(await this._json(`jobs/${quote(id)}`), 'the top');
+  }
+
+  async jobLog(id: string): Promise<string> {
+    return await (await this._request(`jobs/${quote(id)}/log`)).text();
+  }
+
+  async cancel(id: string): Promise<void> {
+    await this._request(`jobs/${quote(id)}`, { method: 'DELETE' });
+  }
+
+  async check(spec: JSONRecord, signal: AbortSignal): Promise<ICheckedSpec> {
+    return parseCheckedSpec(
+      await this._json('spec', { ...post(spec), signal })
+    );
+  }
+
+  async gpus(count: number): Promise<IBoard> {
+    return parseBoard(await this._json(`gpus?count=${count}`));
+  }
+
+  async doctor(): Promise<readonly IFinding[]> {
+    return parseFindings(await this._json('doctor'));
+  }
+
+  async engine(): Promise<IEngine> {
+    return parseEngine(await this._json('engine'));
+  }
+
+  async images(): Promise<readonly ILocalImage[]> {
+    return parseLocalImages(await this._json('images'));
+  }
+
+  async catalogue(): Promise<readonly IOffer[]> {
+    return parseCatalogue(await this._json('catalogue'));
+  }
+
+  async tags(repository: string, signal: AbortSignal): Promise<ITags> {
+    const path = `tags?repository=${quote(repository)}`;
+    return parseTags(await this._json(path, { signal }));
+  }
+
+  async sheet(image: string, signal: AbortSignal): Promise<ISheet> {
+    const path = `images/sheet?image=${quote(image)}`;
+    return parseSheet(await this._json(path, { signal }));
+  }
+
+  async connection(name: string): Promise<IConnection> {
+    return parseConnection(await this._json(environment(name, 'connect')));
+  }
+
+  async ports(name: string): Promise<readonly IPort[]> {
+    return parsePorts(await this._json(environment(name, 'ports')));
+  }
+
+  async addForward(
+    name: string,
+    port: number,
+    localPort: number
+  ): Promise<void> {
+    const body = { port, local_port: localPort };
+    await this._request(environment(name, 'forwards'), post(body));
+  }
+
+  async removeForward(name: string, localPort: number): Promise<void> {
+    const path = environment(name, 'forwards', String(localPort));
+    await this._request(path, { method: 'DELETE' });
+  }
+
+  /** @returns Where a browser sees what listens on a port inside. */
+  proxyUrl(name: string, port: number): string {
+    return URLExt.join(this.baseUrl, 'dlenv/proxy', name, String(port), '/');
+  }
+
+  private async _json(path: string, init?: RequestInit): Promise<unknown> {
+    const response = await this._request(path, init);
+    return await response.json();
+  }
+
+  private async _request(
+    path: string,
+    init: RequestInit = {}
+  ): Promise<Response> {
+    const url = URLExt.join(this._settings.baseUrl, 'dlenv/api') + '/' + path;
+    const settings = this._settings;
+    const response = await ServerConnection.makeRequest(url, init, settings);
+    if (!response.ok) {
+      const answer: unknown = await response.json().catch(() => null);
+      const failure = parseFailure(answer);
+      throw failure
+        ? new APIError(failure, response.status)
+        : new ServerConnection.ResponseError(response);
+    }
+    return response;
+  }
+}
+
+function environment(name: string, ...parts: string[]): string {
+  return ['environments', quote(name), ...parts.map(quote)].join('/');
+}
+
+function quote(part: string): string {
+  return encodeURIComponent(part);
+}
+
+function post(body: JSONRecord): RequestInit {
+  return { method: 'POST', body: JSON.stringify(body) };
 }

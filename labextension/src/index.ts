@@ -1,22 +1,44 @@
 /**
  * Wires the rooms of this extension to JupyterLab and Notebook 7.
  */
-import type {
-  JupyterFrontEnd,
-  JupyterFrontEndPlugin
+import {
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette, showErrorMessage } from '@jupyterlab/apputils';
+import { ILauncher } from '@jupyterlab/launcher';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { Menu } from '@lumino/widgets';
+import * as React from 'react';
 
-import { listEnvironments } from './api';
+import { Actions } from './actions';
+import { API } from './api';
+import { COMMANDS } from './commandIds';
+import { addCommands } from './commands';
+import { CurrentEnvironment } from './current';
+import { EnvironmentsPanel } from './environmentsPanel';
+import { GpusModel } from './gpus';
+import { environmentIcon } from './icons';
+import { JobsModel } from './jobs';
+import { KernelsModel } from './kernels';
 import { EnvironmentsModel } from './model';
+import { notifyOfLaunches } from './notifications';
+import type { IServices } from './services';
+import { StatusItem } from './statusItem';
 import { IEnvironments } from './tokens';
-import { isEnvironmentEvent } from './wire';
+import { View } from './view';
+import { Views } from './views';
+import { type IEnvironment, isEnvironmentEvent } from './wire';
+import { parseProgressEvent } from './wireJobs';
 
 export { IEnvironments } from './tokens';
 export type { IEnvironment, Status } from './wire';
 
-const REFRESH = 'dlenv:refresh';
+const PLUGIN = 'jupyter-dlenv:plugin';
 
 const environments: JupyterFrontEndPlugin<IEnvironments> = {
   id: 'jupyter-dlenv:environments',
@@ -24,16 +46,10 @@ const environments: JupyterFrontEndPlugin<IEnvironments> = {
     'Knows the DL environments of this server and keeps the list of kernels in step.',
   autoStart: true,
   provides: IEnvironments,
-  optional: [ICommandPalette, ITranslator],
-  activate: (
-    app: JupyterFrontEnd,
-    palette: ICommandPalette | null,
-    translator: ITranslator | null
-  ): IEnvironments => {
-    const trans = (translator ?? nullTranslator).load('jupyter_dlenv');
+  activate: (app: JupyterFrontEnd): IEnvironments => {
     const { events, kernelspecs, serverSettings } = app.serviceManager;
-    const model = new EnvironmentsModel(() => listEnvironments(serverSettings));
-
+    const api = new API(serverSettings);
+    const model = new EnvironmentsModel(() => api.environments());
     events.stream.connect((_, event) => {
       if (isEnvironmentEvent(event)) {
         model.notify();
@@ -41,29 +57,164 @@ const environments: JupyterFrontEndPlugin<IEnvironments> = {
     });
     // Left alone, JupyterLab looks for new kernels once a minute.
     model.changed.connect(() => void kernelspecs.refreshSpecs());
-
-    app.commands.addCommand(REFRESH, {
-      label: trans.__('Refresh DL environments'),
-      caption: trans.__('Look for new and removed environments now'),
-      describedBy: { args: { type: 'object', properties: {} } },
-      execute: async () => {
-        try {
-          await model.refresh();
-          await kernelspecs.refreshSpecs();
-        } catch (error) {
-          await showErrorMessage(
-            trans.__('The DL environments cannot be listed'),
-            error instanceof Error ? error : String(error)
-          );
-        }
-      }
-    });
-    palette?.addItem({
-      command: REFRESH,
-      category: trans.__('DL environments')
-    });
     return model;
   }
 };
 
-export default environments;
+const views: JupyterFrontEndPlugin<void> = {
+  id: PLUGIN,
+  description: 'Launches DL environments, shows them, and leads into them.',
+  autoStart: true,
+  requires: [IEnvironments],
+  optional: [
+    ICommandPalette,
+    ILauncher,
+    ILayoutRestorer,
+    INotebookTracker,
+    ISettingRegistry,
+    IStatusBar,
+    ITranslator
+  ],
+  activate: (
+    app: JupyterFrontEnd,
+    environments: IEnvironments,
+    palette: ICommandPalette | null,
+    launcher: ILauncher | null,
+    restorer: ILayoutRestorer | null,
+    tracker: INotebookTracker | null,
+    settings: ISettingRegistry | null,
+    statusBar: IStatusBar | null,
+    translator: ITranslator | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('jupyter_dlenv');
+    const { events, sessions, serverSettings } = app.serviceManager;
+    const { commands } = app;
+    const api = new API(serverSettings);
+    const jobs = new JobsModel(api);
+    const menu = new Menu({ commands });
+    const services: IServices = {
+      api,
+      environments,
+      jobs,
+      gpus: new GpusModel(count => api.gpus(count)),
+      kernels: new KernelsModel(sessions),
+      actions: new Actions(),
+      current: new CurrentEnvironment(environments, tracker),
+      trans,
+      run: (command, args = {}) => {
+        commands.execute(command, { ...args }).catch(error => {
+          void showErrorMessage(trans.__('This did not work'), error);
+        });
+      },
+      menu: (environment, x, y) => openMenu(menu, environment, x, y),
+      open: ({ path, type }) => {
+        const command = type === 'console' ? 'console:open' : 'docmanager:open';
+        void commands.execute(command, { path, activate: true });
+      }
+    };
+
+    events.stream.connect((_, event) => {
+      const progress = parseProgressEvent(event);
+      if (progress) {
+        jobs.onEvent(progress);
+      }
+    });
+    // Launches that began before this page was opened.
+    void app.restored.then(() => jobs.refresh()).catch(() => undefined);
+
+    const opener = new Views(app, services, restorer);
+    const cwd = (): string => {
+      const path = tracker?.currentWidget?.context.path ?? '';
+      return path.split('/').slice(0, -1).join('/');
+    };
+    addCommands(app, services, opener, palette, tracker, cwd);
+    notifyOfLaunches(services);
+
+    let opensNotebook = true;
+    void settings
+      ?.load(PLUGIN)
+      .then(loaded => {
+        const read = (): void => {
+          opensNotebook =
+            loaded.get('openNotebookWhenReady').composite !== false;
+        };
+        read();
+        loaded.changed.connect(read);
+      })
+      .catch(() => undefined);
+    jobs.ended.connect((_, job) => {
+      const panel = opener.watched(job.id);
+      if (panel && job.phase === 'ready' && opensNotebook) {
+        services.run(COMMANDS.notebook, { name: job.name });
+        panel.dispose();
+      }
+    });
+
+    launcher?.add({
+      command: COMMANDS.create,
+      args: { isLauncher: true },
+      category: trans.__('DL environment'),
+      rank: 1,
+      // After notebooks, before consoles; older JupyterLabs know no ranks of categories.
+      categoryRank: 5
+    });
+
+    const panel = new View(
+      services,
+      view => React.createElement(EnvironmentsPanel, { view }),
+      'jp-DLEnv-sidebar'
+    );
+    panel.id = 'jupyter-dlenv-sidebar';
+    panel.title.icon = environmentIcon;
+    panel.title.caption = trans.__('DL environments');
+    panel.node.setAttribute('role', 'region');
+    panel.node.setAttribute('aria-label', trans.__('DL environments'));
+    app.shell.add(panel, 'left', { rank: 250 });
+    restorer?.add(panel, panel.id);
+
+    const status = new View(
+      services,
+      view => React.createElement(StatusItem, { view }),
+      'jp-DLEnv-status'
+    );
+    statusBar?.registerStatusItem('jupyter-dlenv:status', {
+      item: status,
+      align: 'left',
+      rank: 20,
+      isActive: () => services.current.environment !== null,
+      activeStateChanged: services.current.changed
+    });
+  }
+};
+
+function openMenu(
+  menu: Menu,
+  environment: IEnvironment,
+  x: number,
+  y: number
+): void {
+  const args = { name: environment.name };
+  const isRunning = environment.status === 'running';
+  const groups: readonly (readonly string[])[] = [
+    isRunning
+      ? [COMMANDS.notebook, COMMANDS.console, COMMANDS.terminal]
+      : [COMMANDS.start],
+    [COMMANDS.connect, COMMANDS.logs],
+    isRunning ? [COMMANDS.restart, COMMANDS.stop] : [],
+    [...(environment.gpus > 0 ? [COMMANDS.recreate] : []), COMMANDS.remove]
+  ];
+  menu.clearItems();
+  groups
+    .filter(group => group.length > 0)
+    .forEach((group, index) => {
+      if (index > 0) {
+        menu.addItem({ type: 'separator' });
+      }
+      group.forEach(command =>
+        menu.addItem({ command, args: { ...args, isMenu: true } })
+      );
+    });
+  menu.open(x, y);
+}
+
+export default [environments, views];

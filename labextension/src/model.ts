@@ -5,8 +5,9 @@ import type { IDisposable } from '@lumino/disposable';
 import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
+import { failureOf } from './api';
 import type { IEnvironments } from './tokens';
-import type { IEnvironment } from './wire';
+import type { IEnvironment, IFailure } from './wire';
 
 /**
  * Asks seldom, because the server says when something changes (`notify`);
@@ -36,6 +37,16 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
     return this._environments;
   }
 
+  /** Whether the server has answered once. */
+  get isReady(): boolean {
+    return this._isReady;
+  }
+
+  /** Why the last request failed; `null` if it did not. */
+  get failure(): IFailure | null {
+    return this._failure;
+  }
+
   get changed(): ISignal<this, void> {
     return this._changed;
   }
@@ -51,8 +62,11 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
   }
 
   async refresh(): Promise<void> {
-    await this._poll.refresh();
-    await this._poll.tick;
+    // Not the answer to a request that is under way, which may be older than the change.
+    await this._poll.schedule({ interval: 0, phase: 'refreshed' });
+    do {
+      await this._poll.tick;
+    } while (this._poll.state.phase === 'refreshed');
     const { phase, payload } = this._poll.state;
     if (phase === 'rejected') {
       throw payload;
@@ -70,13 +84,31 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
 
   private async _fetch(): Promise<void> {
     const request = ++this._requests;
-    const environments = await this._list();
-    // The page may have gone, or a newer request overtaken this one.
-    if (this.isDisposed || request !== this._requests) {
-      return;
+    // The page may have gone meanwhile, or a newer request overtaken this one.
+    const isLate = (): boolean => this.isDisposed || request !== this._requests;
+    let environments: readonly IEnvironment[];
+    try {
+      environments = await this._list();
+    } catch (error) {
+      if (!isLate()) {
+        this._take(this._environments, failureOf(error));
+      }
+      throw error;
     }
-    if (JSON.stringify(environments) !== JSON.stringify(this._environments)) {
-      this._environments = environments;
+    if (!isLate()) {
+      this._isReady = true;
+      this._take(environments, null);
+    }
+  }
+
+  private _take(
+    environments: readonly IEnvironment[],
+    failure: IFailure | null
+  ): void {
+    const before = JSON.stringify([this._environments, this._failure]);
+    this._environments = environments;
+    this._failure = failure;
+    if (before !== JSON.stringify([environments, failure])) {
       this._changed.emit();
     }
   }
@@ -91,5 +123,7 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
   private readonly _poll: Poll<void, Error>;
   private readonly _changed = new Signal<this, void>(this);
   private _requests = 0;
+  private _isReady = false;
+  private _failure: IFailure | null = null;
   private _environments: readonly IEnvironment[] = [];
 }

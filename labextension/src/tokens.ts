@@ -4,7 +4,7 @@
 import { Token } from '@lumino/coreutils';
 import type { ISignal } from '@lumino/signaling';
 
-import type { IEnvironment } from './wire';
+import type { IEnvironment, IFailure } from './wire';
 
 /**
  * The environments of this server.
@@ -14,6 +14,16 @@ export interface IEnvironments {
    * The environments as last seen; empty until the server has answered once.
    */
   readonly environments: readonly IEnvironment[];
+
+  /**
+   * Whether the server has answered once.
+   */
+  readonly isReady: boolean;
+
+  /**
+   * Why the server could not say what there is; `null` if it could.
+   */
+  readonly failure: IFailure | null;
 
   /**
    * Emitted when an environment came, went or changed.

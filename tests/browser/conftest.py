@@ -8,20 +8,53 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from rig.nvml import MIB, FakeDriver, FakeGpu, FakeMig, FakeNvml
+from rig.nvml import build as build_nvml
 
 from .lab import Lab, running_lab, screenshot
 
+#: In all states: in use, idle, linked, parted and lost.
+EIGHT_GPUS = FakeDriver(
+    nvlinks=[(0, 1), (2, 3), (4, 5)],
+    gpus=(
+        FakeGpu(used=73_000 * MIB, utilization=97),
+        FakeGpu(used=38_000 * MIB, utilization=62),
+        *(FakeGpu(),) * 4,
+        FakeGpu(migs=[FakeMig(index=0), FakeMig(index=1, used=8_000 * MIB)]),
+        FakeGpu(lost=True),
+    ),
+)
+
+
+@pytest.fixture
+def jp_asyncio_loop() -> None:
+    """Make no loop: that of Playwright runs in this thread for as long as the browser does."""
+
+
+@pytest.fixture
+def jp_server_cleanup() -> None:
+    """Clean up nothing: the servers of these tests are processes of their own."""
+
+
+@pytest.fixture(scope="package")
+def gpus(tmp_path_factory: pytest.TempPathFactory) -> FakeNvml:
+    """Pretend eight GPUs to every server of these tests."""
+    directory = tmp_path_factory.mktemp("nvml")
+    fake = FakeNvml(build_nvml(directory), directory)
+    fake.configure(EIGHT_GPUS)
+    return fake
+
 
 @pytest.fixture(scope="module")
-def process_server(run_id: str) -> Iterator[Lab]:
-    with running_lab(engine="process", owner=run_id) as lab:
+def process_server(run_id: str, gpus: FakeNvml) -> Iterator[Lab]:
+    with running_lab(engine="process", owner=run_id, environ=gpus.environ) as lab:
         yield lab
 
 
 @pytest.fixture(scope="module")
-def docker_server(run_id: str, docker_engine_url: str) -> Iterator[Lab]:
-    with running_lab(engine=docker_engine_url, owner=run_id) as lab:
+def docker_server(run_id: str, docker_engine_url: str, gpus: FakeNvml) -> Iterator[Lab]:
+    with running_lab(engine=docker_engine_url, owner=run_id, environ=gpus.environ) as lab:
         yield lab
 
 
@@ -39,22 +72,43 @@ def docker_lab(docker_server: Lab) -> Iterator[Lab]:
     docker_server.remove_all()
 
 
-@pytest.fixture
-def page(request: pytest.FixtureRequest) -> Iterator[Page]:
-    """Open a browser; what it shows at the end is kept as a picture for people to look at."""
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Run one browser for all tests of this directory, and none beside other tests."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         _missing_browser()
     with sync_playwright() as playwright:
         # Chromium's sandbox refuses root, and containers without user namespaces.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(30_000)
-        try:
-            yield page
-        finally:
-            screenshot(page, re.sub(r"\W+", "-", request.node.name))
-            browser.close()
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Give a test a browser that remembers nothing of others; it may open several pages."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800},
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, context: BrowserContext) -> Iterator[Page]:
+    """Open a page; what it shows at the end is kept as a picture for people to look at.
+
+    An error that nobody has caught on the page fails the test.
+    """
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    screenshot(page, re.sub(r"\W+", "-", request.node.name))
+    assert errors == []
 
 
 def _missing_browser() -> None:

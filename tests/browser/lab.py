@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,14 @@ class Lab:
     def page_url(self, path: str = "lab") -> str:
         return f"{self.url}{path}?reset&token={_TOKEN}"
 
+    def set_setting(self, plugin: str, values: Any) -> None:
+        """Set what a user sets in the settings of JupyterLab."""
+        self.request("PUT", f"../../lab/api/settings/{plugin}", {"raw": json.dumps(values)})
+
     def request(self, method: str, route: str, body: Any = None) -> Any:
+        """Ask the REST API of our extension."""
         request = urllib.request.Request(
-            f"{self.url}dlenv/api/{route}",
+            urllib.parse.urljoin(f"{self.url}dlenv/api/", route),
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"token {_TOKEN}", "Content-Type": "application/json"},
@@ -50,16 +56,24 @@ class Lab:
 
     def launch(self, **spec: Any) -> dict[str, Any]:
         """Launch an environment as the form of the front end would, and wait until it is ready."""
-        job = self.request("POST", "environments", spec)
-        deadline = time.monotonic() + _LAUNCH
-        while not job["ended"]:
-            assert time.monotonic() < deadline, f"The launch did not end: {job}"
-            time.sleep(0.1)
-            job = self.request("GET", f"jobs/{job['id']}")
+        job = self.wait(self.request("POST", "environments", spec)["id"])
         assert job["phase"] == "ready", job
         return job["environment"]
 
+    def wait(self, job_id: str) -> dict[str, Any]:
+        """Return a launch when it has ended."""
+        deadline = time.monotonic() + _LAUNCH
+        while not (job := self.request("GET", f"jobs/{job_id}"))["ended"]:
+            assert time.monotonic() < deadline, f"The launch did not end: {job}"
+            time.sleep(0.1)
+        return job
+
     def remove_all(self) -> None:
+        """Cancel what is launched, and remove what is there."""
+        for job in self.request("GET", "jobs")["jobs"]:
+            if not job["ended"]:
+                self.request("DELETE", f"jobs/{job['id']}")
+                self.wait(job["id"])
         for environment in self.request("GET", "environments")["environments"]:
             self.request("DELETE", f"environments/{environment['name']}")
 
@@ -71,8 +85,14 @@ def screenshot(page: Page, name: str) -> None:
 
 
 @contextmanager
-def running_lab(*, engine: str, owner: str) -> Iterator[Lab]:
-    """Run a server with a home of its own, and remove at the end what was launched."""
+def running_lab(
+    *, engine: str, owner: str, environ: Mapping[str, str] | None = None
+) -> Iterator[Lab]:
+    """Run a server with a home of its own, and remove at the end what was launched.
+
+    Args:
+        environ: The variables of the server; by default those of whoever runs the tests.
+    """
     with tempfile.TemporaryDirectory(prefix="dl-", dir="/tmp", ignore_cleanup_errors=True) as home:
         directories = _directories(Path(home))
         _write_json(
@@ -90,12 +110,16 @@ def running_lab(*, engine: str, owner: str) -> Iterator[Lab]:
         command = [
             sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
             "--ServerApp.port=0", "--ServerApp.allow_unauthenticated_access=False",
+            "--LabApp.expose_app_in_browser=True",
             f"--IdentityProvider.token={_TOKEN}", f"--ServerApp.root_dir={notebooks}",
         ]  # fmt: skip
         with log.open("wb") as output:
             server = subprocess.Popen(
                 command,
-                env={**_foreign_variables(), **{k: str(v) for k, v in directories.items()}},
+                env={
+                    **_foreign_variables(environ or os.environ),
+                    **{k: str(v) for k, v in directories.items()},
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -126,9 +150,9 @@ def _directories(home: Path) -> dict[str, Path]:
     return {"HOME": home, **directories}
 
 
-def _foreign_variables() -> dict[str, str]:
+def _foreign_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of whoever runs the tests, but for those that mean their Jupyter."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER_", "DLENV_"))}
+    return {k: v for k, v in environ.items() if not k.startswith(("JUPYTER_", "DLENV_"))}
 
 
 def _url(server: subprocess.Popen[bytes], info: Path, log: Path) -> str:

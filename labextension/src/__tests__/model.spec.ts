@@ -1,14 +1,17 @@
 import { EnvironmentsModel } from '../model';
-import type { IEnvironment } from '../wire';
+import { type IEnvironment, parseEnvironment } from '../wire';
 
-const BERT: IEnvironment = {
-  name: 'bert',
-  status: 'running',
-  image: 'pytorch',
-  gpus: 2,
-  kernelName: 'dlenv-bert',
-  engine: 'docker'
-};
+const BERT: IEnvironment = parseEnvironment(
+  {
+    name: 'bert',
+    status: 'running',
+    image: 'pytorch',
+    gpus: 2,
+    kernel_name: 'dlenv-bert',
+    engine: 'docker'
+  },
+  'BERT'
+);
 
 /**
  * A server whose answers the test gives by hand.
@@ -133,6 +136,19 @@ describe('EnvironmentsModel', () => {
     await settle();
     const refreshed = expect(model.refresh()).rejects.toThrow('unreachable');
     (await server.request(1)).fail(new Error('unreachable'));
+    await refreshed;
+
+    expect(model.environments).toEqual([BERT]);
+    expect(model.failure?.message).toBe('unreachable');
+  });
+
+  it('waits for an answer that is newer than the call', async () => {
+    const older = await server.request(0);
+    const refreshed = model.refresh();
+    const newer = await server.request(1);
+    older.answer([]);
+    await settle();
+    newer.answer([BERT]);
     await refreshed;
 
     expect(model.environments).toEqual([BERT]);

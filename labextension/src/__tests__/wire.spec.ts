@@ -4,6 +4,9 @@ import {
   type IEnvironment,
   WireError
 } from '../wire';
+import { parseConnection } from '../wireConnect';
+import { parseSheet } from '../wireImages';
+import { parseJobs } from '../wireJobs';
 
 const SENT = {
   name: 'bert',
@@ -11,19 +14,30 @@ const SENT = {
   status: 'running',
   image: 'nvcr.io/nvidia/pytorch:25.10-py3',
   gpus: 2,
+  gpu_uuids: ['GPU-1', 'GPU-2'],
   kernel_name: 'dlenv-bert',
-  engine: 'docker'
+  engine: 'docker',
+  mounts: ['/data:/data'],
+  started: '2026-11-24T10:00:00Z',
+  exit_code: null
 };
 
 describe('parseEnvironments', () => {
   it('keeps what the front end needs and leaves the rest', () => {
     const expected: IEnvironment = {
       name: 'bert',
+      id: 'd2f1',
       status: 'running',
       image: 'nvcr.io/nvidia/pytorch:25.10-py3',
       gpus: 2,
+      gpuUuids: ['GPU-1', 'GPU-2'],
       kernelName: 'dlenv-bert',
-      engine: 'docker'
+      engine: 'docker',
+      mounts: ['/data:/data'],
+      ports: [],
+      started: '2026-11-24T10:00:00Z',
+      exitCode: null,
+      outOfMemory: false
     };
 
     expect(parseEnvironments({ environments: [SENT] })).toEqual([expected]);
@@ -70,5 +84,47 @@ describe('parseFailure', () => {
     [{ error: { code: 404 } }]
   ])('does not take %j of a proxy for ours', answer => {
     expect(parseFailure(answer)).toBeNull();
+  });
+});
+
+describe('parseConnection', () => {
+  it('keeps links that open programs, and no scripts', () => {
+    const ides = [
+      { id: 'a', name: 'VS Code', url: 'vscode://vscode-remote/ssh-remote+x/' },
+      { id: 'b', name: 'Evil', url: 'javascript:alert(1)' }
+    ];
+    const sheet = parseConnection({ ides, blocks: [{ place: 'moon' }] });
+
+    expect(sheet.ides.map(ide => ide.url)).toEqual([ides[0]?.url, '']);
+    expect(sheet.blocks.size).toBe(0);
+  });
+});
+
+describe('parseSheet', () => {
+  it('tells the name of the licence from its address', () => {
+    const sheet = parseSheet({
+      remarks: [],
+      licence: 'NVIDIA licence: https://nvidia.example/terms'
+    });
+
+    expect(sheet.licence).toBe('NVIDIA licence');
+    expect(sheet.licenceUrl).toBe('https://nvidia.example/terms');
+    expect(sheet.download).toBeNull();
+  });
+});
+
+describe('parseJobs', () => {
+  it('understands the words of the engine for a layer', () => {
+    const states = ['Extracting', 'Already exists', 'Verifying Checksum'];
+    const layers = states.map(state => ({ id: state, state }));
+    const [job] = parseJobs({
+      jobs: [{ id: '1', name: 'a', phase: 'pulling', layers }]
+    });
+
+    expect(job?.layers.map(layer => layer.state)).toEqual([
+      'unpacking',
+      'here',
+      'waiting'
+    ]);
   });
 });

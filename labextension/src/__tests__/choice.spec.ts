@@ -1,0 +1,170 @@
+import { nullTranslator } from '@jupyterlab/translation';
+
+import { duration, gpuMemory, imageName, summary } from '../format';
+import { groupImages } from '../images';
+import {
+  NOTHING_CHOSEN,
+  suggestName,
+  toMagic,
+  toRequest,
+  toShell
+} from '../launchRequest';
+import { commandsIn, spans } from '../words';
+
+const trans = nullTranslator.load('jupyter_dlenv');
+
+describe('a launch', () => {
+  const choice = {
+    ...NOTHING_CHOSEN,
+    image: 'nvcr.io/nvidia/pytorch:25.10-py3',
+    name: 'bert',
+    gpus: 2
+  };
+
+  it('asks for no more than what differs from the defaults', () => {
+    const untouched = { ...choice, ports: [{ container: '', host: '' }] };
+
+    expect(toRequest(untouched)).toEqual({
+      name: 'bert',
+      image: choice.image,
+      gpus: 2
+    });
+  });
+
+  it('is the same as a line for a shell and for a notebook', () => {
+    const rich = {
+      ...choice,
+      devices: ['GPU-1', 'GPU-2'],
+      mounts: [{ source: '/my data', target: '/data', readOnly: true }],
+      ports: [
+        { container: '6006', host: '' },
+        { container: '80', host: '8080' }
+      ],
+      variables: [{ name: 'NAME', value: "it's" }],
+      sharedMemory: '16g',
+      user: 'root'
+    };
+    const options =
+      `${choice.image} --name bert --gpus device=GPU-1,GPU-2` +
+      ` --mount '/my data:/data:ro' --publish 6006 --publish 8080:80` +
+      ` --env 'NAME=it'\\''s' --shm-size 16g --user root`;
+
+    expect(toShell(rich)).toBe(`jupyter dlenv launch ${options}`);
+    expect(toMagic(rich)).toBe(`%dlenv launch ${options}`);
+    expect(toRequest(rich)).toMatchObject({
+      gpus: 'device=GPU-1,GPU-2',
+      mounts: ['/my data:/data:ro'],
+      ports: ['6006', '8080:80'],
+      env: { NAME: "it's" }
+    });
+  });
+
+  it.each([
+    ['nvcr.io/nvidia/pytorch:25.10-py3', [], 'pytorch-25-10'],
+    ['nvcr.io/nvidia/pytorch:25.10-py3', ['pytorch-25-10'], 'pytorch-25-10-2'],
+    ['localhost:5000/Team/My_Image@sha256:0', [], 'my_image'],
+    ['::', [], 'environment']
+  ])(
+    'of %s is named so that it is free and reminds of it',
+    (image, taken, name) => {
+      expect(suggestName(image, new Set(taken))).toBe(name);
+    }
+  );
+});
+
+describe('images', () => {
+  const offer = {
+    name: 'pytorch',
+    title: 'PyTorch',
+    purpose: 'Training',
+    repository: 'nvcr.io/nvidia/pytorch',
+    notes: '',
+    ready: []
+  };
+  const local = (...tags: string[]) => [
+    { id: tags[0] ?? '', tags, size: 1, created: '' }
+  ];
+  const sources = {
+    offers: [offer],
+    local: local('nvcr.io/nvidia/pytorch:25.09-py3', 'lab/eval:1', 'dlenv/x:1'),
+    remote: new Map([
+      [
+        offer.repository,
+        [
+          { tag: '25.10-py3', ready: false },
+          { tag: '25.09-py3', ready: true }
+        ]
+      ]
+    ]),
+    query: ''
+  };
+
+  it('are listed once, with those of the engine marked, and without our own', () => {
+    const { recommended, here } = groupImages(sources);
+
+    expect(recommended[0]?.tags.map(t => [t.tag, t.ready])).toEqual([
+      ['25.10-py3', false],
+      ['25.09-py3', true]
+    ]);
+    expect(here.map(choice => choice.title)).toEqual(['lab/eval:1']);
+  });
+
+  it('are there without a network', () => {
+    const { recommended } = groupImages({ ...sources, remote: new Map() });
+
+    expect(recommended[0]?.tags.map(t => t.tag)).toEqual(['25.09-py3']);
+  });
+
+  it.each([
+    ['train', ['PyTorch'], [], 'train'],
+    ['eval', [], ['lab/eval:1'], 'eval'],
+    ['not an image', [], [], ''],
+    ['lab/eval:1', [], ['lab/eval:1'], '']
+  ])(
+    'are found by %j, or taken as a reference',
+    (query, offers, here, typed) => {
+      const found = groupImages({ ...sources, query });
+
+      expect(found.recommended.map(choice => choice.title)).toEqual(offers);
+      expect(found.here.map(choice => choice.title)).toEqual(here);
+      expect(found.typed).toBe(typed);
+    }
+  );
+});
+
+describe('words and numbers', () => {
+  it.each([
+    [26_800, '27 s'],
+    [77_000, '1 min 17 s'],
+    [3_600_000, '1 h'],
+    [11_520_000, '3 h 12 min'],
+    [180_000_000, '2 d 2 h']
+  ])('%d ms are %s', (milliseconds, words) => {
+    expect(duration(milliseconds, trans)).toBe(words);
+  });
+
+  it('calls the memory of a GPU as it is sold', () => {
+    const used = 73.2 * 1024 ** 3;
+
+    expect(gpuMemory(used, 81559 * 1024 ** 2)).toBe('73 / 80\u00a0GB');
+  });
+
+  it('calls images as people do', () => {
+    expect(summary('nvcr.io/nvidia/jax:25.10-py3', 1, trans)).toBe(
+      'JAX 25.10 ·\u00a01\u00a0GPU'
+    );
+    expect(imageName('nvcr.io/nvidia/rapidsai/base:25.10-cuda13')).toEqual({
+      mark: 'Ra',
+      title: 'RAPIDS',
+      version: '25.10'
+    });
+    expect(imageName('lab/eval:nightly').title).toBe('eval');
+  });
+
+  it('takes what stands between backticks for code, and what can be run for a command', () => {
+    const hint = 'Run `sudo systemctl restart docker`, see `/dev/shm`.';
+
+    expect(spans(hint).filter(s => s.isCode).length).toBe(2);
+    expect(commandsIn(hint)).toEqual(['sudo systemctl restart docker']);
+  });
+});

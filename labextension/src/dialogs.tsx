@@ -1,0 +1,113 @@
+/**
+ * Questions that are asked before something is lost.
+ */
+import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import type { IEnvironment } from './wire';
+
+export async function confirmRemove(
+  environment: IEnvironment,
+  kernels: number,
+  trans: TranslationBundle
+): Promise<boolean> {
+  const { name, mounts } = environment;
+  const goes = [
+    trans.__('its container, and all that was installed in it'),
+    trans.__('its home directory'),
+    trans.__('its SSH keys and forwards'),
+    kernels > 0
+      ? trans._n('%1 running kernel', '%1 running kernels', kernels)
+      : ''
+  ].filter(Boolean);
+  const stays = mounts.map(mount => mount.split(':')[0] ?? mount);
+  const answer = await showDialog({
+    title: trans.__('Remove %1?', name),
+    body: (
+      <div className="jp-DLEnv-dialog">
+        <p>{trans.__('This goes:')}</p>
+        <ul>
+          {goes.map(item => (
+            <li key={item}>{item}</li>
+          ))}
+        </ul>
+        {stays.length > 0 && (
+          <>
+            <p>{trans.__('This stays, with all files:')}</p>
+            <ul>
+              {stays.map(item => (
+                <li key={item}>
+                  <code>{item}</code>
+                </li>
+              ))}
+            </ul>
+          </>
+        )}
+      </div>
+    ),
+    defaultButton: 0,
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.warnButton({ label: trans.__('Remove %1', name) })
+    ]
+  });
+  return answer.button.accept;
+}
+
+export async function confirmEnd(
+  action: 'stop' | 'restart',
+  name: string,
+  kernels: number,
+  trans: TranslationBundle
+): Promise<boolean> {
+  if (kernels === 0) {
+    return true;
+  }
+  const answer = await showDialog({
+    title:
+      action === 'stop'
+        ? trans.__('Stop %1?', name)
+        : trans.__('Restart %1?', name),
+    body: trans._n(
+      '%1 kernel runs in it and loses its variables. Files are kept.',
+      '%1 kernels run in it and lose their variables. Files are kept.',
+      kernels
+    ),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.warnButton({
+        label: action === 'stop' ? trans.__('Stop') : trans.__('Restart')
+      })
+    ]
+  });
+  return answer.button.accept;
+}
+
+/**
+ * Ask which environment is meant.
+ */
+export async function pick(
+  title: string,
+  label: string,
+  names: readonly string[],
+  okLabel: string,
+  trans: TranslationBundle
+): Promise<string | null> {
+  if (names.length === 0) {
+    await showDialog({
+      title,
+      body: trans.__('There is no environment for this.'),
+      buttons: [Dialog.okButton({ label: trans.__('Close') })]
+    });
+    return null;
+  }
+  const answer = await InputDialog.getItem({
+    title,
+    label,
+    items: [...names],
+    okLabel,
+    cancelLabel: trans.__('Cancel')
+  });
+  return answer.button.accept ? answer.value : null;
+}

@@ -1,0 +1,66 @@
+/**
+ * All GPUs of the machine in one line.
+ */
+import * as React from 'react';
+
+import { ratio } from './format';
+import { useServices, useSignal } from './services';
+import type { IGpu } from './wireGpus';
+
+export function HostStrip(): JSX.Element | null {
+  const { gpus, trans } = useServices();
+  const board = useSignal(gpus.changed, () => gpus.board);
+  if (!board || board.gpus.length === 0) {
+    return null;
+  }
+  const words = trans.__('%1 of %2 free', board.free, board.gpus.length);
+  return (
+    <div className="jp-DLEnv-host">
+      <div>
+        <span className="jp-DLEnv-muted">
+          {trans.__('GPUs on this machine')}
+        </span>
+        <span>{words}</span>
+      </div>
+      <div
+        className="jp-DLEnv-cells"
+        role="img"
+        aria-label={words}
+        style={{
+          gridTemplateColumns: `repeat(${Math.min(8, Math.max(4, board.gpus.length))}, 1fr)`
+        }}
+      >
+        {board.gpus.map(gpu => (
+          <span key={gpu.index} className={kind(gpu)} title={title(gpu)}>
+            <i
+              style={{
+                width: `${ratio(gpu.memoryUsed, gpu.memoryTotal) * 100}%`
+              }}
+            />
+            {gpu.index}
+          </span>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function kind(gpu: IGpu): string {
+  if (gpu.environment) {
+    return 'jp-mod-mine';
+  }
+  switch (gpu.state) {
+    case 'free':
+      return '';
+    case 'lost':
+    case 'error':
+      return 'jp-mod-lost';
+    default:
+      return 'jp-mod-busy';
+  }
+}
+
+function title(gpu: IGpu): string {
+  const who = gpu.environment || gpu.users.join(', ') || gpu.reason;
+  return [`GPU ${gpu.index}`, gpu.name, who].filter(Boolean).join(', ');
+}

@@ -1,0 +1,295 @@
+/**
+ * The state of a launch form: what is chosen, what there is to choose from, what the server says.
+ */
+import type { IDisposable } from '@lumino/disposable';
+import { Debouncer } from '@lumino/polling';
+import { type ISignal, Signal } from '@lumino/signaling';
+
+import { type API, failureOf, isMissingRoute } from './api';
+import type { GpusModel } from './gpus';
+import { groupImages, type IImageGroups } from './images';
+import {
+  type IChoice,
+  NOTHING_CHOSEN,
+  suggestName,
+  toRequest
+} from './launchRequest';
+import type { IFailure } from './wire';
+import type { ILocalImage } from './wireDoctor';
+import type { ICheckedSpec, IGpu, IProblem } from './wireGpus';
+import type { IOffer, IRemoteTag, ISheet } from './wireImages';
+import type { IJob } from './wireJobs';
+
+/** Milliseconds without a key pressed. */
+const SETTLE = 250;
+
+export interface ILaunchOptions {
+  readonly api: API;
+  readonly gpus: GpusModel;
+  readonly taken: () => ReadonlySet<string>;
+  /** What was launched last. */
+  readonly last: Partial<IChoice> | null;
+  readonly remember: (choice: IChoice) => void;
+}
+
+export class LaunchModel implements IDisposable {
+  constructor(private readonly _options: ILaunchOptions) {
+    this._choice = { ...NOTHING_CHOSEN, ..._options.last, name: '' };
+    if (this._choice.image) {
+      this._suggestName();
+    }
+    _options.gpus.changed.connect(this._onGpus, this);
+    _options.gpus.want(this._choice.gpus);
+    void this._loadImages();
+    void this._checks.invoke();
+  }
+
+  get choice(): IChoice {
+    return this._choice;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get images(): IImageGroups {
+    return groupImages({
+      offers: this._offers,
+      local: this._local,
+      remote: this._tags,
+      query: this._query
+    });
+  }
+
+  get query(): string {
+    return this._query;
+  }
+
+  /** `null` where the server has not said anything yet. */
+  get checked(): ICheckedSpec | null {
+    return this._checked;
+  }
+
+  /** `null` where it is not known what the image is. */
+  get sheet(): ISheet | null {
+    return this._sheet;
+  }
+
+  /** Why the last launch was refused. */
+  get failure(): IFailure | null {
+    return this._failure;
+  }
+
+  /** Why the images cannot be listed. */
+  get imagesFailure(): IFailure | null {
+    return this._imagesFailure;
+  }
+
+  get isLaunching(): boolean {
+    return this._isLaunching;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  dispose(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
+    this._aborts.forEach(abort => abort.abort());
+    this._checks.dispose();
+    this._options.gpus.want(0);
+    Signal.clearData(this);
+  }
+
+  /** Of the fields that somebody can have touched. */
+  problem(field: string): IProblem | null {
+    return this._checked?.problems.find(p => p.field === field) ?? null;
+  }
+
+  /** Why nothing can be launched now, or empty. */
+  get obstacle(): IProblem | null {
+    return this._checked?.problems[0] ?? null;
+  }
+
+  search(query: string): void {
+    this._query = query;
+    this._changed.emit();
+  }
+
+  update(change: Partial<IChoice>): void {
+    this._choice = { ...this._choice, ...change };
+    if (change.name !== undefined) {
+      this._isNameChosen = change.name !== '';
+    }
+    if (change.image !== undefined) {
+      this._sheet = null;
+    }
+    if (change.image !== undefined && !this._isNameChosen) {
+      this._suggestName();
+    }
+    this._options.gpus.want(
+      this._choice.devices.length > 0 ? 0 : this._choice.gpus
+    );
+    void this._checks.invoke();
+    this._changed.emit();
+  }
+
+  /** A GPU was picked by hand, or put back. */
+  toggle(gpu: IGpu): void {
+    const picked = new Set(
+      this._choice.devices.length > 0 ? this._choice.devices : this.taken
+    );
+    if (!picked.delete(gpu.uuid)) {
+      picked.add(gpu.uuid);
+    }
+    this.update({ devices: [...picked], gpus: picked.size });
+  }
+
+  /** UUIDs of the GPUs that light up. */
+  get taken(): readonly string[] {
+    return this._choice.devices.length > 0
+      ? this._choice.devices
+      : (this._options.gpus.board?.willBeTaken ?? []).slice(
+          0,
+          this._choice.gpus
+        );
+  }
+
+  /** Ask the registry for the tags of an image, once. */
+  async loadTags(repository: string): Promise<void> {
+    if (this._tags.has(repository)) {
+      return;
+    }
+    this._tags.set(repository, []);
+    const signal = this._newSignal('tags');
+    try {
+      const { tags } = await this._options.api.tags(repository, signal);
+      if (!this._isDisposed) {
+        this._tags.set(repository, tags);
+        this._changed.emit();
+      }
+    } catch {
+      // With no network, what is here can be launched all the same.
+      this._tags.delete(repository);
+    }
+  }
+
+  async launch(): Promise<IJob | null> {
+    if (this._isLaunching || this.obstacle) {
+      return null;
+    }
+    this._isLaunching = true;
+    this._failure = null;
+    this._changed.emit();
+    try {
+      const job = await this._options.api.launch(toRequest(this._choice));
+      this._options.remember(this._choice);
+      return job;
+    } catch (error) {
+      this._failure = failureOf(error);
+      return null;
+    } finally {
+      this._isLaunching = false;
+      if (!this._isDisposed) {
+        this._changed.emit();
+      }
+    }
+  }
+
+  private async _loadImages(): Promise<void> {
+    const { api } = this._options;
+    const [offers, local] = await Promise.allSettled([
+      api.catalogue(),
+      api.images()
+    ]);
+    if (this._isDisposed) {
+      return;
+    }
+    if (offers.status === 'fulfilled') {
+      this._offers = offers.value;
+    }
+    if (local.status === 'fulfilled') {
+      this._local = local.value;
+    } else {
+      this._imagesFailure = failureOf(local.reason);
+    }
+    this._changed.emit();
+  }
+
+  private async _check(): Promise<void> {
+    const signal = this._newSignal('check');
+    const { image } = this._choice;
+    const sheet = image && !this._sheet ? this._loadSheet(image) : null;
+    try {
+      const request = toRequest(this._choice);
+      const checked = await this._options.api.check(request, signal);
+      if (signal.aborted) {
+        return;
+      }
+      this._checked = checked;
+    } catch (error) {
+      if (signal.aborted) {
+        return;
+      }
+      // The launch itself will say what is wrong.
+      this._checked = isMissingRoute(error)
+        ? null
+        : {
+            spec: null,
+            problems: [{ ...failureOf(error), field: '' }]
+          };
+    }
+    this._changed.emit();
+    await sheet;
+  }
+
+  private async _loadSheet(image: string): Promise<void> {
+    const signal = this._newSignal('sheet');
+    try {
+      const sheet = await this._options.api.sheet(image, signal);
+      if (!signal.aborted) {
+        this._sheet = sheet;
+        this._changed.emit();
+      }
+    } catch {
+      // Nothing is known of it beforehand; the pull will tell.
+    }
+  }
+
+  /** A signal that is aborted by the next of its kind. */
+  private _newSignal(kind: string): AbortSignal {
+    this._aborts.get(kind)?.abort();
+    const abort = new AbortController();
+    this._aborts.set(kind, abort);
+    return abort.signal;
+  }
+
+  private _suggestName(): void {
+    const taken = this._options.taken();
+    const name = suggestName(this._choice.image, taken);
+    this._choice = { ...this._choice, name };
+  }
+
+  private _onGpus(): void {
+    this._changed.emit();
+  }
+
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _checks = new Debouncer(() => this._check(), SETTLE);
+  private readonly _aborts = new Map<string, AbortController>();
+  private readonly _tags = new Map<string, readonly IRemoteTag[]>();
+  private _choice: IChoice;
+  private _offers: readonly IOffer[] = [];
+  private _local: readonly ILocalImage[] = [];
+  private _query = '';
+  private _checked: ICheckedSpec | null = null;
+  private _sheet: ISheet | null = null;
+  private _failure: IFailure | null = null;
+  private _imagesFailure: IFailure | null = null;
+  private _isNameChosen = false;
+  private _isLaunching = false;
+  private _isDisposed = false;
+}

@@ -1,0 +1,265 @@
+/**
+ * The last column of the launch form: what will happen, and the button that lets it happen.
+ */
+import * as React from 'react';
+
+import { gigabytes, size } from './format';
+import type { LaunchModel } from './launchModel';
+import { FieldError } from './launchAdvanced';
+import { Button, Fact, Icon } from './parts';
+import { useServices } from './services';
+import { text, texts } from './wire';
+import type { ISheet } from './wireImages';
+
+export function Summary(props: {
+  readonly model: LaunchModel;
+  readonly onLaunch: () => void;
+}): JSX.Element {
+  const { model, onLaunch } = props;
+  const { trans } = useServices();
+  const { choice, failure } = model;
+  const obstacle = choice.image ? model.obstacle : null;
+  const invalidName = model.problem('name');
+  const isBlocked =
+    !choice.image || obstacle !== null || model.isLaunching || !choice.name;
+  return (
+    <section className="jp-DLEnv-col" aria-labelledby="jp-DLEnv-h-plan">
+      <h2 className="jp-DLEnv-h2" id="jp-DLEnv-h-plan">
+        {trans.__('What will happen')}
+      </h2>
+      <label className="jp-DLEnv-field">
+        <span>{trans.__('Name')}</span>
+        <input
+          className="jp-DLEnv-input"
+          value={choice.name}
+          spellCheck={false}
+          aria-invalid={choice.name !== '' && invalidName !== null}
+          aria-describedby="jp-DLEnv-error-name"
+          onChange={event => model.update({ name: event.target.value })}
+        />
+        {choice.name !== '' && <FieldError model={model} field="name" />}
+      </label>
+      {model.sheet && <Checks sheet={model.sheet} />}
+      <Settings model={model} />
+      <div className="jp-DLEnv-foot">
+        {failure && (
+          <div className="jp-DLEnv-refusal" role="alert">
+            <Icon name="error" />
+            <p>
+              {failure.message} {failure.hint}
+            </p>
+          </div>
+        )}
+        <Button
+          kind="accept big"
+          label={model.isLaunching ? trans.__('Launching') : trans.__('Launch')}
+          disabled={isBlocked}
+          describedBy="jp-DLEnv-launch-note"
+          onClick={onLaunch}
+        />
+        <div id="jp-DLEnv-launch-note">
+          <Note model={model} />
+        </div>
+      </div>
+    </section>
+  );
+}
+
+function Note(props: { readonly model: LaunchModel }): JSX.Element {
+  const { model } = props;
+  const { trans } = useServices();
+  const { licence = '', licenceUrl = '', suggestion = '' } = model.sheet ?? {};
+  if (!model.choice.image) {
+    return <p>{trans.__('Choose an image first.')}</p>;
+  }
+  if (model.obstacle) {
+    return <p>{model.obstacle.message}</p>;
+  }
+  return (
+    <>
+      {suggestion && (
+        <p>
+          <button
+            type="button"
+            className="jp-DLEnv-link"
+            onClick={() => model.update({ image: withTag(suggestion, model) })}
+          >
+            {trans.__('Use %1, which works here', suggestion)}
+          </button>
+        </p>
+      )}
+      {licence && (
+        <p>
+          {trans.__('Launching accepts the licence of the image:')}{' '}
+          {licenceUrl ? (
+            <a href={licenceUrl} target="_blank" rel="noreferrer">
+              {licence}
+            </a>
+          ) : (
+            licence
+          )}
+        </p>
+      )}
+      <p>{trans.__('You can leave this page meanwhile.')}</p>
+    </>
+  );
+}
+
+function Checks(props: { readonly sheet: ISheet }): JSX.Element | null {
+  const { trans } = useServices();
+  const { sheet } = props;
+  const wrong = (code: string): 'bad' | 'warn' | 'ok' => {
+    const remark = sheet.remarks.find(found => found.code === code);
+    return remark?.weight === 'error' ? 'bad' : remark ? 'warn' : 'ok';
+  };
+  const icons = { bad: 'error', warn: 'warning', ok: 'done' } as const;
+  const disk = wrong('disk');
+  const driver = wrong('driver');
+  const here = (sheet.whole ?? 0) - (sheet.download ?? 0);
+  return (
+    <>
+      <h3 className="jp-DLEnv-h3">{trans.__('Checks')}</h3>
+      <dl className="jp-DLEnv-facts jp-mod-checks">
+        {sheet.needsDisk !== null && !sheet.isHere && (
+          <Fact icon={icons[disk]} tone={disk} label={trans.__('Disk')}>
+            {sheet.freeDisk === null
+              ? size(sheet.needsDisk)
+              : trans.__(
+                  '%1, %2 free',
+                  size(sheet.needsDisk),
+                  gigabytes(sheet.freeDisk, 0)
+                )}
+          </Fact>
+        )}
+        {sheet.driver !== '' && sheet.hostDriver !== '' && (
+          <Fact icon={icons[driver]} tone={driver} label={trans.__('Driver')}>
+            {trans.__('%1, made for %2', sheet.hostDriver, sheet.driver)}
+          </Fact>
+        )}
+        <Fact
+          icon={sheet.isHere ? 'done' : 'info'}
+          tone={sheet.isHere ? 'ok' : ''}
+          label={trans.__('Download')}
+        >
+          {sheet.isHere
+            ? trans.__('none, the image is here')
+            : sheet.download === null
+              ? trans.__('size unknown')
+              : here > 0
+                ? trans.__('%1, %2 here', size(sheet.download), size(here))
+                : size(sheet.download)}
+        </Fact>
+        {sheet.remarks.map(remark => (
+          <div
+            key={remark.text}
+            data-tone={remark.weight === 'error' ? 'bad' : 'warn'}
+            className="jp-mod-wide"
+          >
+            <Icon name={remark.weight === 'error' ? 'error' : 'warning'} />
+            <dt className="jp-DLEnv-vh">{trans.__('Warning')}</dt>
+            <dd>{remark.text}</dd>
+          </div>
+        ))}
+        {sheet.problem && (
+          <div className="jp-mod-wide">
+            <Icon name="info" />
+            <dt className="jp-DLEnv-vh">{trans.__('Note')}</dt>
+            <dd>{sheet.problem}</dd>
+          </div>
+        )}
+      </dl>
+    </>
+  );
+}
+
+function Settings(props: { readonly model: LaunchModel }): JSX.Element {
+  const { model } = props;
+  const { trans, gpus } = useServices();
+  const { choice } = model;
+  const spec = model.checked?.spec;
+  const mounts = spec ? texts(spec, 'mounts') : [];
+  const ports = spec ? texts(spec, 'ports') : [];
+  const taken = (gpus.board?.gpus ?? [])
+    .filter(gpu => model.taken.includes(gpu.uuid))
+    .map(gpu => gpu.index);
+  return (
+    <>
+      <h3 className="jp-DLEnv-h3">{trans.__('Settings')}</h3>
+      <dl className="jp-DLEnv-facts">
+        <Fact label={trans.__('GPUs')}>
+          {choice.gpus === 0
+            ? trans.__('none')
+            : taken.length > 0
+              ? taken.join(', ')
+              : String(choice.gpus)}
+        </Fact>
+        {mounts.map(mount => {
+          const [source = '', target = '', mode] = mount.split(':');
+          return (
+            <Fact
+              key={mount}
+              label={trans.__('Mount')}
+              note={[
+                target === source
+                  ? trans.__('at the same path')
+                  : trans.__('as %1', target),
+                mode === 'ro' ? trans.__('read only') : ''
+              ]
+                .filter(Boolean)
+                .join(', ')}
+            >
+              <span className="jp-DLEnv-path" title={source}>
+                <bdi>{source}</bdi>
+              </span>
+            </Fact>
+          );
+        })}
+        {ports.map(port => {
+          const [address = '', host = '', container = ''] = port.split(':');
+          return (
+            <Fact
+              key={port}
+              label={trans.__('Port')}
+              note={
+                address === '127.0.0.1'
+                  ? trans.__('this machine only')
+                  : trans.__('on %1', address)
+              }
+            >
+              {host === '0'
+                ? trans.__('%1, next free', container)
+                : `${container} → ${host}`}
+            </Fact>
+          );
+        })}
+        <Fact
+          label={trans.__('User')}
+          note={choice.user === 'caller' ? trans.__('new files are yours') : ''}
+        >
+          {choice.user === 'caller'
+            ? trans.__('you')
+            : choice.user === 'image'
+              ? trans.__('as the image says')
+              : choice.user}
+        </Fact>
+        <Fact label={trans.__('Shared memory')}>
+          {spec ? memory(spec) : choice.sharedMemory}
+        </Fact>
+      </dl>
+    </>
+  );
+}
+
+function memory(spec: Parameters<typeof text>[0]): string {
+  const bytes = spec['shm_size'];
+  return typeof bytes === 'number'
+    ? `${+(bytes / 1024 ** 3).toFixed(1)}\u00a0GiB`
+    : '';
+}
+
+/** A suggestion is a tag, or a whole reference. */
+function withTag(suggestion: string, model: LaunchModel): string {
+  return suggestion.includes('/')
+    ? suggestion
+    : `${model.choice.image.replace(/(?::[^/:]*)?(?:@.*)?$/, '')}:${suggestion}`;
+}

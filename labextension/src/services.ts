@@ -1,0 +1,93 @@
+/**
+ * What every view needs, handed down through React's context.
+ */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { ISignal } from '@lumino/signaling';
+import * as React from 'react';
+
+import type { Actions } from './actions';
+import type { API } from './api';
+import type { CurrentEnvironment } from './current';
+import type { GpusModel } from './gpus';
+import type { JobsModel } from './jobs';
+import type { IKernelUse, KernelsModel } from './kernels';
+import type { IEnvironments } from './tokens';
+import type { IEnvironment } from './wire';
+
+export interface IServices {
+  readonly api: API;
+  readonly environments: IEnvironments;
+  readonly jobs: JobsModel;
+  readonly gpus: GpusModel;
+  readonly kernels: KernelsModel;
+  readonly actions: Actions;
+  readonly current: CurrentEnvironment;
+  readonly trans: TranslationBundle;
+  /** Run a command of `commands.ts`, and show what goes wrong. */
+  readonly run: (
+    command: string,
+    args?: Readonly<Record<string, string>>
+  ) => void;
+  /** Open the menu of an environment at a point of the page. */
+  readonly menu: (environment: IEnvironment, x: number, y: number) => void;
+  /** Show the document that a kernel belongs to. */
+  readonly open: (kernel: IKernelUse) => void;
+}
+
+export const Services = React.createContext<IServices | null>(null);
+
+export function useServices(): IServices {
+  const services = React.useContext(Services);
+  if (!services) {
+    throw new Error('A view was drawn outside of its services.');
+  }
+  return services;
+}
+
+/**
+ * A value that changes when a signal says so.
+ */
+export function useSignal<T>(
+  signal: ISignal<unknown, unknown>,
+  read: () => T
+): T {
+  const [, draw] = React.useReducer((count: number) => count + 1, 0);
+  React.useEffect(() => {
+    const slot = (): void => draw();
+    signal.connect(slot);
+    // Something may have changed between drawing and this.
+    draw();
+    return () => {
+      signal.disconnect(slot);
+    };
+  }, [signal]);
+  return read();
+}
+
+/**
+ * Whether a view can be seen: what costs something is done only then.
+ */
+export function useShown(view: IShown): boolean {
+  return useSignal(view.shownChanged, () => view.isVisible);
+}
+
+export interface IShown {
+  readonly isVisible: boolean;
+  readonly shownChanged: ISignal<unknown, unknown>;
+}
+
+/**
+ * The time, renewed now and then while a component is on the page.
+ */
+export function useNow(interval: number): number {
+  const [now, setNow] = React.useState(Date.now());
+  React.useEffect(() => {
+    const timer = window.setInterval(() => {
+      if (document.visibilityState === 'visible') {
+        setNow(Date.now());
+      }
+    }, interval);
+    return () => window.clearInterval(timer);
+  }, [interval]);
+  return now;
+}

@@ -1,0 +1,51 @@
+/**
+ * The widget around every React view: its services, and whether it can be seen.
+ */
+import { ReactWidget } from '@jupyterlab/apputils';
+import type { Message } from '@lumino/messaging';
+import { type ISignal, Signal } from '@lumino/signaling';
+import * as React from 'react';
+
+import { type IServices, type IShown, Services } from './services';
+
+export class View extends ReactWidget implements IShown {
+  constructor(
+    private readonly _services: IServices,
+    private readonly _content: (view: View) => JSX.Element,
+    ...classes: string[]
+  ) {
+    super();
+    this.node.tabIndex = -1;
+    ['jp-DLEnv', ...classes].forEach(name => this.addClass(name));
+  }
+
+  get shownChanged(): ISignal<this, void> {
+    return this._shownChanged;
+  }
+
+  protected override render(): JSX.Element {
+    return (
+      <Services.Provider value={this._services}>
+        {this._content(this)}
+      </Services.Provider>
+    );
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this._shownChanged.emit();
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this._shownChanged.emit();
+  }
+
+  protected override onActivateRequest(): void {
+    // Never a button: whoever presses Enter next has not chosen it.
+    const first = this.node.querySelector<HTMLElement>('[data-first-focus]');
+    (first ?? this.node).focus();
+  }
+
+  private readonly _shownChanged = new Signal<this, void>(this);
+}

@@ -1,0 +1,396 @@
+"""Answers of a server that has what no test machine has: eight GPUs and NVIDIA's images.
+
+For pictures only: the pages are real, in a real JupyterLab, and see what a server would send.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from playwright.sync_api import Page, Route
+
+GIB = 1024**3
+MIB = 1024**2
+H100 = "NVIDIA H100 80GB HBM3"
+
+
+def ago(**span: float) -> str:
+    return (datetime.now(timezone.utc) - timedelta(**span)).isoformat()
+
+
+def gpu(index: int, state: str = "free", **fields: Any) -> dict[str, Any]:
+    return {
+        "uuid": f"GPU-{index:08x}-0000-4000-8000-000000000000", "index": index, "name": H100,
+        "state": state, "reason": "", "memory_used": 0, "memory_total": 81559 * MIB,
+        "utilization": 0, "temperature": 41, "power": 90.0, "environment": "", "users": [],
+        "processes": 0, "mig": [], **fields,
+    }  # fmt: skip
+
+
+def mig(index: int, name: str, state: str = "free") -> dict[str, Any]:
+    return {
+        "uuid": f"MIG-{index}", "index": index, "name": f"{H100} MIG {name}", "state": state,
+        "reason": "", "memory_used": 0, "memory_total": 10 * GIB, "environment": "", "users": [],
+        "processes": 0,
+    }  # fmt: skip
+
+
+def eight_gpus(count: int = 0) -> dict[str, Any]:
+    mine = {"environment": "bert-finetune", "reason": "leased by bert-finetune", "processes": 1}
+    gpus = [
+        gpu(0, "busy", memory_used=73 * GIB, utilization=97, users=["mchen"], processes=2),
+        gpu(1, "busy", memory_used=38 * GIB, utilization=62, users=["priya"], processes=1),
+        gpu(2, "leased", memory_used=61 * GIB, utilization=94, **mine),
+        gpu(3, "leased", memory_used=60 * GIB, utilization=91, **mine),
+        gpu(4),
+        gpu(5),
+        gpu(6, "mig", mig=[mig(0, "3g.40gb"), mig(1, "1g.10gb"), mig(2, "2g.20gb", "busy")],
+            reason="in MIG mode", memory_used=24 * GIB, utilization=None),
+        gpu(7, "lost", reason="lost", name="", memory_total=0, utilization=None),
+    ]  # fmt: skip
+    return {
+        "driver": {"state": "ok", "message": "", "version": "580.95.05", "cuda": "13.0"},
+        "gpus": gpus,
+        "nvlinks": [[0, 1], [2, 3], [4, 5], [6, 7]],
+        "free": 2,
+        "will_be_taken": [g["uuid"] for g in gpus if g["state"] == "free"][:count],
+    }
+
+
+def environment(name: str, image: str, gpus: int = 0, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": name, "id": name, "status": "running", "image": f"nvcr.io/nvidia/{image}",
+        "image_id": "sha256:1", "gpus": gpus, "gpu_uuids": [], "kernel_name": f"dlenv-{name}",
+        "container_id": name, "owner": "anna", "engine": "docker", "ports": ["127.0.0.1:7603:22"],
+        "mounts": ["/home/anna/projects/bert:/home/anna/projects/bert"],
+        "created": ago(hours=4), "started": ago(hours=3, minutes=12), "exit_code": None,
+        "out_of_memory": False, "home": "/home/anna", "spec": {}, **fields,
+    }  # fmt: skip
+
+
+def job(name: str, image: str, gpus: int, phase: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": f"job-{name}", "name": name,
+        "spec": {"name": name, "image": f"nvcr.io/nvidia/{image}", "gpus": gpus},
+        "build_dir": "", "phase": phase, "message": "", "current": 0, "total": 0, "layers": [],
+        "cancelling": False, "error": None, "environment": None, "created": ago(seconds=78),
+        "phases": {"queued": ago(seconds=78), "pulling": ago(seconds=77)}, "ended": "", **fields,
+    }  # fmt: skip
+
+
+def layers() -> list[dict[str, Any]]:
+    def layer(name: str, state: str, current: float, total: float) -> dict[str, Any]:
+        return {"id": name, "state": state, "current": int(current * 1e9),
+                "total": int(total * 1e9)}  # fmt: skip
+
+    return [
+        layer("a91f0c3be27d", "Downloading", 1.22, 1.94),
+        layer("5be2d4470c18", "Downloading", 0.48, 1.32),
+        layer("e07cc1196fa2", "Downloading", 0.07, 0.46),
+        layer("c4482e91d0b3", "Extracting", 1.02, 1.38),
+        *(layer(f"done{i}", "Pull complete", 0.044, 0.044) for i in range(18)),
+        *(layer(f"wait{i}", "Waiting", 0, 0.021) for i in range(15)),
+        *(layer(f"here{i}", "Already exists", 0.17, 0.17) for i in range(24)),
+    ]
+
+
+def pulling() -> dict[str, Any]:
+    return job(
+        "pytorch-25-10", "pytorch:25.10-py3", 2, "pulling", current=int(3.94e9),
+        total=int(6.21e9), layers=layers(), speed=84e6, seconds_left=27,
+    )  # fmt: skip
+
+
+BUILD_LOG = """\
+1/5 FROM nvcr.io/nvidia/pytorch:25.10-py3
+ using cache 3f1c9e0d22ab
+2/5 RUN apt-get update
+Get:1 http://archive.ubuntu.com/ubuntu noble InRelease [256 kB]
+Get:2 http://archive.ubuntu.com/ubuntu noble-updates InRelease [126 kB]
+Fetched 34.1 MB in 3s (11.6 MB/s)
+3/5 RUN apt-get install -y --no-install-recommends openssh-server
+The following NEW packages will be installed:
+  openssh-server openssh-sftp-server ucf
+Need to get 548 kB of archives.
+Unpacking openssh-sftp-server (1:9.6p1-3ubuntu13.14) ...
+Unpacking openssh-server (1:9.6p1-3ubuntu13.14) ...
+Setting up openssh-sftp-server (1:9.6p1-3ubuntu13.14) ...
+Setting up openssh-server (1:9.6p1-3ubuntu13.14) ...
+Processing triggers for libc-bin (2.39-0ubuntu8.6) ...
+"""
+
+
+def preparing() -> dict[str, Any]:
+    return job(
+        "pytorch-25-10", "pytorch:25.10-py3", 2, "preparing", current=3, total=5,
+        message="Adding an SSH server",
+        phases={"queued": ago(seconds=134), "pulling": ago(seconds=133),
+                "preparing": ago(seconds=9)},
+    )  # fmt: skip
+
+
+def failed() -> dict[str, Any]:
+    return job(
+        "pytorch-25-10", "pytorch:25.10-py3", 2, "failed",
+        phases={"queued": ago(seconds=60), "pulling": ago(seconds=59),
+                "starting": ago(seconds=3), "failed": ago(seconds=1)},
+        error={
+            "code": "gpu-unavailable",
+            "message": "Docker cannot hand out GPUs: the NVIDIA Container Toolkit is not "
+            "installed.",
+            "hint": "The driver works and the image is here. An administrator runs "
+            "`sudo apt-get install -y nvidia-container-toolkit`, then "
+            "`sudo nvidia-ctk runtime configure --runtime=docker`, then "
+            "`sudo systemctl restart docker`.",
+            "detail": "500 Server Error for POST /containers/7d1e…/start: could not select "
+            'device driver "" with capabilities: [[gpu]].',
+        },
+    )  # fmt: skip
+
+
+def finding(code: str, severity: str, title: str, **fields: str) -> dict[str, str]:
+    return {"id": code, "section": "engine", "severity": severity, "title": title, "cause": "",
+            "fix": "", "detail": "", **fields}  # fmt: skip
+
+
+FINDINGS = [
+    finding(
+        "G05", "error", "Docker cannot hand out GPUs.",
+        cause="The NVIDIA Container Toolkit is not installed.",
+        fix="Install it: `sudo apt-get install -y nvidia-container-toolkit`.",
+        detail="nvidia-container-runtime-hook not found; Docker knows no nvidia runtime",
+    ),
+    finding("G02", "warning", "GPU 7 is lost (Xid 79). The other seven work.",
+            fix="Reset it, or reboot: `sudo nvidia-smi --gpu-reset -i 7`."),
+    finding("M03", "warning", "38 GB are left in /var/lib/docker after this image.",
+            fix="Free space: `docker system prune`."),
+    finding("E01", "ok", "Docker 28.5.2 answers at /var/run/docker.sock."),
+    finding("G01", "ok", "The driver 580.95.05 is new enough for CUDA 13.0."),
+    finding("E02", "ok", "You may use the engine."),
+    finding("I01", "ok", "nvcr.io answers."),
+    finding("M01", "ok", "Your user exists in images."),
+    finding("M02", "ok", "Ports from 7603 are free."),
+    finding("M04", "ok", "/dev/shm can be as large as you like."),
+]  # fmt: skip
+
+CATALOGUE = {
+    "registry": "nvcr.io",
+    "offers": [
+        {"name": n, "title": t, "purpose": p, "repository": f"nvcr.io/nvidia/{r}", "notes": "",
+         "ready": ready, "tags": None, "problem": ""}
+        for n, t, p, r, ready in (
+            ("pytorch", "PyTorch", "Training, fine-tuning", "pytorch", ["25.09-py3"]),
+            ("tensorflow", "TensorFlow", "Keras and TF 2", "tensorflow", ["25.02-tf2-py3"]),
+            ("jax", "JAX", "Functional training, XLA", "jax", []),
+            ("rapids", "RAPIDS", "Data frames on the GPU", "rapidsai/base", []),
+            ("tritonserver", "Triton", "Serving models", "tritonserver", []),
+            ("nemo", "NeMo", "Language models and speech", "nemo", []),
+            ("cuda", "CUDA", "Compiler and libraries", "cuda", []),
+        )
+    ],
+}  # fmt: skip
+
+SHEET = {
+    "image": "nvcr.io/nvidia/pytorch:25.10-py3", "here": False, "outdated": False,
+    "download": int(6.2e9), "whole": int(10.2e9), "layers": 37, "needs_disk": int(22e9),
+    "free_disk": int(412e9), "architectures": ["amd64", "arm64"], "driver": "580.95",
+    "requires": "", "capabilities": ["8.0", "9.0"],
+    "host": {"architecture": "amd64", "driver": "580.95.05", "cuda": "13.0", "gpus": []},
+    "remarks": [], "notes": "Has JupyterLab. Runs as root in /workspace.", "problem": "",
+    "licence": "NVIDIA Deep Learning Container License: "
+    "https://developer.nvidia.com/ngc/nvidia-deep-learning-container-license",
+    "suggestion": "",
+}  # fmt: skip
+
+IMAGES = {
+    "images": [
+        {"id": "sha256:1", "tags": tags, "digests": [], "size": 21 * GIB,
+         "created": ago(days=6), "architecture": "amd64"}
+        for tags in (
+            ["nvcr.io/nvidia/pytorch:25.09-py3"],
+            ["nvcr.io/nvidia/tensorflow:25.02-tf2-py3"],
+            ["lab/eval:2026-11"],
+        )
+    ]
+}  # fmt: skip
+
+TAGS = [f"25.{month:02}-py3" for month in range(10, 0, -1)] + [
+    f"24.{month:02}-py3" for month in range(12, 5, -1)
+]
+
+ENVIRONMENTS = [
+    environment("bert-finetune", "pytorch:25.10-py3", 2),
+    environment("ablation-seed", "jax:25.10-py3", 2, status="stopped", exit_code=0),
+    environment("tabular", "rapidsai/base:25.10-cuda13-py3.12", 1, status="stopped",
+                exit_code=137, out_of_memory=True),
+    environment("notebook-cpu", "pytorch:25.09-py3", 0, started=ago(minutes=41)),
+]  # fmt: skip
+
+UNREACHABLE = {
+    "code": "engine-permission",
+    "message": "Docker does not let you in.",
+    "hint": "Docker runs, but user anna is not in the group docker. An administrator runs "
+    "`sudo usermod -aG docker anna`. Members of this group have root rights. Then sign in again.",
+    "detail": "PermissionError: [Errno 13] Permission denied: '/var/run/docker.sock'",
+}
+
+
+def many_environments(count: int) -> list[dict[str, Any]]:
+    images = ("pytorch:25.10-py3", "jax:25.10-py3", "rapidsai/base:25.10", "tensorflow:25.02")
+    return [
+        environment(
+            f"{('sweep', 'eval', 'paper', 'demo')[i % 4]}-{i:02}", images[i % 4], i % 3,
+            status="stopped" if i % 3 == 0 else "running", exit_code=0,
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+@dataclass
+class Showroom:
+    """What the routes of a server answer; a test changes it as it likes."""
+
+    environments: list[dict[str, Any]] = field(default_factory=lambda: list(ENVIRONMENTS))
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    board: Callable[[int], dict[str, Any]] = eight_gpus
+    failure: dict[str, str] | None = None
+    log: str = ""
+    problems: list[dict[str, str]] = field(default_factory=list)
+
+    def attach(self, page: Page) -> None:
+        page.route(re.compile(r"/dlenv/api/"), self._answer)
+
+    def _answer(self, route: Route) -> None:
+        path = route.request.url.split("/dlenv/api/", 1)[1]
+        name, _, query = path.partition("?")
+        if self.failure and name in ("environments", "images", "engine"):
+            route.fulfill(status=503, json={"error": self.failure})
+            return
+        known: dict[str, Any] = {
+            "environments": {"environments": self.environments},
+            "jobs": {"jobs": self.jobs},
+            "images": IMAGES,
+            "catalogue": CATALOGUE,
+            "doctor": {"findings": FINDINGS},
+        }
+        if name in known:
+            route.fulfill(json=known[name])
+        elif name == "gpus":
+            count = int(re.search(r"count=(\d+)", query)[1]) if "count" in query else 0
+            route.fulfill(json=self.board(count))
+        elif name == "spec":
+            spec = json.loads(route.request.post_data or "{}")
+            mounts = [*spec.get("mounts", []), "/home/anna/projects/bert:/home/anna/projects/bert"]
+            whole = {"shm_size": 8 * GIB, "ports": [], **spec, "mounts": mounts}
+            whole["shm_size"] = 8 * GIB
+            route.fulfill(json={"spec": None if self.problems else whole,
+                                "problems": self.problems})  # fmt: skip
+        elif name.endswith("/log"):
+            route.fulfill(body=self.log, content_type="text/plain")
+        elif name.startswith("jobs/"):
+            route.fulfill(json=self.jobs[0])
+        else:
+            extra = self.extra(name, query)
+            if extra is None:
+                route.fulfill(status=404, json={"error": {"code": "not-found", "message": "",
+                                                          "hint": "", "detail": ""}})  # fmt: skip
+            else:
+                route.fulfill(json=extra)
+
+    def extra(self, name: str, query: str) -> Any:
+        if name == "tags":
+            tags = [{"tag": tag, "ready": tag == "25.09-py3"} for tag in TAGS]
+            return {"repository": "nvcr.io/nvidia/pytorch", "tags": tags, "problem": ""}
+        if name == "images/sheet":
+            return SHEET
+        if name.endswith("/ports"):
+            return {"ports": PORTS}
+        if name.endswith("/connect"):
+            return SHEETS
+        return None
+
+
+PORTS = [
+    {"port": 22, "listening": True, "loopback": False, "process": "sshd", "service": "SSH",
+     "web": False, "published": ["127.0.0.1:7603"], "forwarded": []},
+    {"port": 6006, "listening": True, "loopback": True, "process": "tensorboard",
+     "service": "TensorBoard", "web": True, "published": [], "forwarded": [6006]},
+    {"port": 8888, "listening": True, "loopback": True, "process": "jupyter-lab",
+     "service": "Jupyter", "web": True, "published": [], "forwarded": [8890]},
+    {"port": 7860, "listening": True, "loopback": False, "process": "python3",
+     "service": "Gradio", "web": True, "published": [], "forwarded": []},
+    {"port": 5000, "listening": True, "loopback": True, "process": "mlflow", "service": "MLflow",
+     "web": True, "published": [], "forwarded": []},
+]  # fmt: skip
+
+
+def line(command: str, purpose: str) -> dict[str, str]:
+    return {"command": command, "purpose": purpose}
+
+
+def block(place: str, text: str, remark: str) -> dict[str, str]:
+    return {"place": place, "title": "", "remark": remark, "text": text}
+
+
+_KEY = "/bin/echo dlenv-bert-finetune ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKq2lR0n1yT9tS5b"
+_REST = f"""\
+  User anna
+  HostKeyAlias dlenv-bert-finetune
+  KnownHostsCommand {_KEY}
+  UserKnownHostsFile none
+  StrictHostKeyChecking yes
+  IdentityFile ~/.ssh/id_ed25519
+"""
+_OWN_KEY = (
+    "Your own key has to be one of those that are let in: "
+    "`jupyter dlenv connect bert-finetune --authorize ~/.ssh/id_ed25519.pub`."
+)
+SHEETS = {
+    "name": "bert-finetune", "running": True, "alias": "dlenv-bert-finetune", "unavailable": "",
+    "installed": False,
+    "fields": {"host": "127.0.0.1", "port": 7603, "user": "anna",
+               "key_file": "/home/anna/.local/share/jupyter/dlenv/ssh/id_ed25519",
+               "interpreter": "/usr/bin/python3", "host_key": "", "fingerprint": ""},
+    "commands": [
+        line("ssh dlenv-bert-finetune", "Log in."),
+        line("scp FILE dlenv-bert-finetune:", "Copy a file into its home directory."),
+    ],
+    "blocks": [
+        block("here", f"Host dlenv-bert-finetune\n  HostName 127.0.0.1\n  Port 7603\n{_REST}",
+              "`jupyter dlenv ssh-config install` includes it in ~/.ssh/config."),
+        block("laptop", "Host dlenv-bert-finetune\n  HostName 127.0.0.1\n  Port 7603\n"
+              f"  ProxyJump anna@gpu01.lab\n{_REST}",
+              f"Goes into ~/.ssh/config of the laptop. {_OWN_KEY}"),
+        block("jupyter-url", "Host dlenv-bert-finetune\n  HostName dlenv-bert-finetune\n"
+              f"  ProxyCommand jupyter dlenv ssh-proxy bert-finetune\n{_REST}",
+              f"Goes into ~/.ssh/config of the laptop, where jupyter_dlenv is installed. "
+              f"{_OWN_KEY}"),
+        block("windows", f"Host dlenv-bert-finetune\n  HostName 127.0.0.1\n  Port 7603\n{_REST}",
+              f"Goes into %USERPROFILE%\\.ssh\\config. {_OWN_KEY}"),
+    ],
+    "forwards": [
+        line("ssh -N -L 6006:127.0.0.1:6006 dlenv-bert-finetune",
+             "Reach a service inside, such as TensorBoard, at http://127.0.0.1:6006 here."),
+        line("ssh -N -R 5678:127.0.0.1:5678 dlenv-bert-finetune",
+             "Let programs inside reach a service here, such as a debugger that listens."),
+        line("ssh -N -D 1080 dlenv-bert-finetune",
+             "Browse from inside: a SOCKS proxy at 127.0.0.1:1080 here."),
+    ],
+    "ides": [
+        {"id": i, "name": n, "url": u and f"{u}://vscode-remote/ssh-remote+dlenv-bert-finetune/",
+         "command": [], "remark": "Needs the extension Remote - SSH, and the host in this "
+         "machine's SSH configuration."}
+        for i, n, u in (
+            ("vscode", "VS Code", "vscode"), ("insiders", "VS Code Insiders", "vscode-insiders"),
+            ("cursor", "Cursor", "cursor"), ("windsurf", "Windsurf", "windsurf"),
+            ("codium", "VSCodium", "vscodium"), ("zed", "Zed", "zed"),
+            ("gateway", "Gateway", "jetbrains-gateway"), ("pycharm", "PyCharm", ""),
+        )
+    ],
+    "ports": [],
+}  # fmt: skip

@@ -1,0 +1,231 @@
+"""The front end for everybody: by keyboard, in Chinese, for screen readers, in Notebook 7."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from .lab import Lab
+from .showroom import Showroom, failed, many_environments, preparing, pulling
+from .views import (
+    LAB_LOADS,
+    choose_image,
+    form,
+    open_lab,
+    open_sidebar,
+    panel,
+    row,
+    run_cell,
+    run_command,
+    sidebar,
+)
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[2] / "labextension/node_modules/axe-core/axe.min.js"
+THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
+LONGEST_TASK = 50
+
+
+@pytest.fixture
+def showroom(page: Page) -> Showroom:
+    """Let pages see a machine with eight GPUs and environments in all states."""
+    room = Showroom()
+    room.attach(page)
+    return room
+
+
+@pytest.fixture
+def chinese(lab: Lab) -> Iterator[None]:
+    lab.set_setting("@jupyterlab/translation-extension:plugin", {"locale": "zh_CN"})
+    yield
+    lab.set_setting("@jupyterlab/translation-extension:plugin", {})
+
+
+def test_the_keyboard_alone_leads_from_the_palette_to_a_notebook(lab: Lab, page: Page) -> None:
+    open_lab(page, lab)
+    keyboard = page.keyboard
+    keyboard.press("Control+Shift+C")
+    page.locator(".lm-CommandPalette-input:focus").fill("New DL environment")
+    keyboard.press("Enter")
+    expect(page.get_by_label("Search images")).to_be_focused()
+    keyboard.type("python")
+    keyboard.press("Enter")
+    keyboard.press("Tab")
+    while page.evaluate("document.activeElement.getAttribute('aria-label')") != "Fewer GPUs":
+        keyboard.press("Tab")
+    keyboard.press("ArrowUp")
+    expect(form(page).get_by_role("checkbox", checked=True)).to_have_count(1)
+    keyboard.press("Tab")
+    keyboard.press("Tab")
+    expect(form(page).get_by_role("checkbox").first).to_be_focused()
+    keyboard.press("ArrowRight")
+    keyboard.press("Space")
+    expect(form(page).get_by_role("status").first).to_contain_text("GPU 1")
+    keyboard.press("ArrowDown")
+    keyboard.press("ArrowDown")
+    keyboard.press("Space")
+    expect(form(page).get_by_role("checkbox", name="GPU 5")).to_be_checked()
+    while page.evaluate("document.activeElement.tagName") != "SUMMARY":
+        keyboard.press("Tab")
+    keyboard.press("Shift+Tab")
+    keyboard.press("Shift+Tab")
+    form(page).get_by_role("button", name="Fewer GPUs").focus()
+    keyboard.press("Enter")
+    keyboard.press("ArrowDown")
+    expect(form(page).get_by_role("checkbox", checked=True)).to_have_count(0)
+    keyboard.press("Control+Enter")
+
+    notebook = page.locator(".jp-NotebookPanel:visible")
+    expect(notebook.locator(".jp-Toolbar-kernelName")).to_contain_text("python", timeout=60_000)
+
+
+def test_a_request_that_is_wrong_is_said_while_it_is_typed(lab: Lab, page: Page) -> None:
+    open_lab(page, lab)
+    run_command(page, "dlenv:create-environment")
+    choose_image(page, "python")
+    launch = form(page).get_by_role("button", name="Launch", exact=True)
+    expect(launch).to_be_enabled()
+
+    form(page).get_by_label("Name", exact=True).fill("Not a name")
+
+    expect(form(page).locator("#jp-DLEnv-error-name")).to_contain_text("cannot be the name")
+    expect(launch).to_be_disabled()
+    form(page).get_by_label("Name", exact=True).fill("fine")
+    form(page).get_by_text("Advanced").click()
+    form(page).get_by_label("Shared memory").fill("much")
+    expect(form(page).locator("#jp-DLEnv-error-shm_size")).to_contain_text("'much' is not a size")
+
+
+def test_everything_is_in_chinese(lab: Lab, chinese: None, page: Page) -> None:
+    lab.launch(name="mine", image="python")
+    open_lab(page, lab)
+    expect(page.locator(".jp-LauncherCard", has_text="深度学习环境")).to_be_visible()
+    open_sidebar(page)
+    expect(sidebar(page).get_by_role("heading", name="深度学习环境")).to_be_visible()
+    expect(row(page, "mine")).to_contain_text("运行中")
+    run_command(page, "dlenv:create-environment")
+
+    words = form(page).inner_text()
+
+    assert "将要进行" in words
+    # The server's sentences, names and units are left as they are.
+    assert not [w for w in ("Image", "Name", "Advanced", "Launch", "Free") if w in words]
+
+
+def test_notebook_7_launches_beside_and_opens_a_notebook(
+    lab: Lab, page: Page, context: BrowserContext
+) -> None:
+    page.goto(lab.page_url("tree"))
+    expect(page.locator(".jp-DirListing")).to_be_visible(timeout=LAB_LOADS)
+    page.get_by_role("menuitem", name="File").click()
+    page.get_by_role("menuitem", name="New").first.hover()
+    page.get_by_role("menuitem", name="New DL environment").click()
+    choose_image(page, "python")
+    form(page).get_by_label("Name", exact=True).fill("seven")
+
+    with context.expect_page(timeout=60_000) as opened:
+        form(page).get_by_role("button", name="Launch", exact=True).click()
+
+    notebook = opened.value
+    expect(notebook.locator(".jp-NotebookPanel")).to_be_visible(timeout=LAB_LOADS)
+    assert "seven" in run_cell(notebook, "import os; print(os.environ['DLENV_ENVIRONMENT'])")
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds serious in our own parts of the page."""
+    found: dict[str, Any] = page.evaluate(
+        """() => axe.run(
+            {include: [['.jp-DLEnv-panel:not(.lm-mod-hidden)'], ['#jupyter-dlenv-sidebar']]},
+            {resultTypes: ['violations']}
+        )"""
+    )
+    return [
+        f"{v['id']}: {v['help']}: {json.dumps([n['html'][:200] for n in v['nodes'][:3]])}"
+        for v in found["violations"]
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+def test_no_view_keeps_anybody_out_in_any_theme(lab: Lab, page: Page, showroom: Showroom) -> None:
+    """Earns its time: every view and state in three themes, as axe-core sees them."""
+    showroom.jobs = [pulling()]
+    showroom.log = "Step 1/5 : FROM x\n"
+    open_lab(page, lab)
+    page.add_script_tag(path=AXE)
+    open_sidebar(page)
+    found: dict[str, list[str]] = {}
+    for view, command, args in (
+        ("form", "dlenv:create-environment", {"image": "nvcr.io/nvidia/pytorch:25.10-py3"}),
+        ("pulling", "dlenv:show-launch", {"id": "job-pytorch-25-10"}),
+        ("preparing", "dlenv:show-launch", {"id": "job-pytorch-25-10"}),
+        ("failed", "dlenv:show-launch", {"id": "job-pytorch-25-10"}),
+        ("connect", "dlenv:connect-environment", {"name": "bert-finetune"}),
+        ("logs", "dlenv:show-logs", {"name": "bert-finetune"}),
+        ("doctor", "dlenv:check-health", {}),
+    ):
+        states = {"preparing": [preparing()], "failed": [failed()]}
+        showroom.jobs = states.get(view, showroom.jobs)
+        run_command(page, command, **args)
+        expect(panel(page).get_by_role("heading").first).to_be_visible()
+        run_command(page, "dlenv:refresh")
+        if view == "form":
+            form(page).get_by_text("Advanced").click()
+            form(page).get_by_role("button", name="Add mount").click()
+        for theme in THEMES:
+            set_theme(page, theme)
+            serious = violations(page)
+            if serious:
+                found[f"{view}, {theme}"] = serious
+        set_theme(page, THEMES[0])
+
+    assert found == {}
+
+
+def set_theme(page: Page, theme: str) -> None:
+    run_command(page, "apputils:change-theme", theme=theme)
+    page.wait_for_function(
+        "theme => document.body.dataset.jpThemeName === theme"
+        " && !document.querySelector('.jp-mod-theme-changing')",
+        arg=theme,
+    )
+    # Colours fade from one theme to the next in a few places of JupyterLab's own.
+    page.wait_for_function("document.getAnimations().every(a => a.playState !== 'running'"
+                           " || a.effect.getTiming().iterations === Infinity)")  # fmt: skip
+
+
+def test_fifty_environments_that_change_all_the_time_leave_the_page_alone(
+    lab: Lab, page: Page, showroom: Showroom
+) -> None:
+    showroom.environments = many_environments(50)
+    open_lab(page, lab)
+    open_sidebar(page)
+    run_command(page, "dlenv:create-environment")
+    expect(sidebar(page).locator(".jp-DLEnv-env")).to_have_count(50)
+    expect(form(page).get_by_role("checkbox")).to_have_count(8)
+    page.wait_for_load_state("networkidle")
+
+    longest = page.evaluate(
+        """async () => {
+            let longest = 0;
+            const observer = new PerformanceObserver(list => {
+                for (const entry of list.getEntries()) {
+                    longest = Math.max(longest, entry.duration);
+                }
+            });
+            observer.observe({type: 'longtask'});
+            for (let i = 0; i < 4; i++) {
+                window.jupyterapp.commands.execute('dlenv:refresh');
+                await new Promise(done => setTimeout(done, 1000));
+            }
+            observer.disconnect();
+            return longest;
+        }"""
+    )
+
+    assert longest < LONGEST_TASK

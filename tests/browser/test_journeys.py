@@ -1,0 +1,172 @@
+"""What a data scientist does with the front end, on a real engine, from the launcher on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Response, expect
+
+from .lab import Lab, screenshot
+from .views import (
+    choose_image,
+    form,
+    open_lab,
+    open_sidebar,
+    panel,
+    row,
+    run_cell,
+    run_command,
+)
+
+pytestmark = [pytest.mark.browser, pytest.mark.docker]
+
+#: Milliseconds for what only needs an event to travel.
+AT_ONCE = 10_000
+#: A container starts, and its agent answers.
+LAUNCH = 90_000
+
+
+@pytest.fixture
+def silent_registry() -> Iterator[str]:
+    """Name an image at a registry that greets, and then says nothing of the image."""
+    end = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/v2/":
+                end.wait()
+            self.send_response(200)
+            self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815 what http.server looks for
+
+        def log_message(self, *words: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"localhost:{server.server_port}/team/large:1"
+        end.set()
+        server.shutdown()
+        thread.join()
+
+
+def is_layout_saved(response: Response) -> bool:
+    """Tell whether JupyterLab has kept which tabs are open, which it does after a while."""
+    request = response.request
+    body = request.post_data or ""
+    return "/api/workspaces" in request.url and "jupyter-dlenv-launch" in body
+
+
+def test_first_launch_from_the_tile_to_a_cell_that_ran_inside(
+    docker_lab: Lab, page: Page, images
+) -> None:
+    """Earns its time: the whole of the main journey, which nothing else covers."""
+    image = images.ensure("kernel")
+    open_lab(page, docker_lab)
+
+    page.locator(".jp-LauncherCard", has_text="DL environment").click()
+    expect(form(page).get_by_text("of 4 free")).to_be_visible()
+    choose_image(page, image)
+    form(page).get_by_label("Name", exact=True).fill("first")
+    screenshot(page, "journey-form")
+    form(page).get_by_role("button", name="Launch").click()
+    expect(panel(page).get_by_role("heading", name="first")).to_be_visible()
+
+    notebook = page.locator(".jp-NotebookPanel:visible")
+    expect(notebook.locator(".jp-Toolbar-kernelName")).to_contain_text("first", timeout=LAUNCH)
+    assert "first" in run_cell(page, "import socket; print(socket.gethostname())")
+    expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text("first")
+    expect(page.get_by_text("first is ready")).to_be_visible()
+    open_sidebar(page)
+    expect(row(page, "first").locator(".jp-DLEnv-kernels")).to_contain_text("Untitled.ipynb")
+
+
+def test_a_launch_that_fails_says_why_and_what_else_can_be_done(
+    docker_lab: Lab, page: Page
+) -> None:
+    open_lab(page, docker_lab)
+    run_command(page, "dlenv:create-environment")
+    choose_image(page, "localhost:1/team/nothing:1")
+    form(page).get_by_role("button", name="More GPUs").click()
+    expect(form(page).get_by_role("checkbox", checked=True)).to_have_count(1)
+    form(page).get_by_role("button", name="Launch").click()
+
+    alert = panel(page).get_by_role("alert")
+    expect(alert).to_contain_text("localhost:1", timeout=30_000)
+    expect(panel(page).get_by_text("What the engine said")).to_be_visible()
+    expect(page.get_by_text("nothing was not launched.")).to_be_visible()
+    open_sidebar(page)
+    expect(row(page, "nothing")).to_contain_text("Failed")
+    screenshot(page, "journey-failure")
+
+    alert.get_by_role("button", name="Launch without GPUs").click()
+
+    expect(panel(page).get_by_role("alert")).to_contain_text("localhost:1", timeout=30_000)
+    [first, second] = docker_lab.request("GET", "jobs")["jobs"][-2:]
+    assert (1, 0) == (first["spec"]["gpus"], second["spec"]["gpus"])
+    row(page, "nothing").get_by_role("button", name="Dismiss").click()
+    expect(row(page, "nothing")).to_have_count(0)
+
+
+def test_a_launch_survives_a_reload_shows_in_every_tab_and_is_cancelled_in_any(
+    docker_lab: Lab, page: Page, context: BrowserContext, silent_registry: str
+) -> None:
+    open_lab(page, docker_lab)
+    run_command(page, "dlenv:create-environment")
+    choose_image(page, silent_registry)
+    with page.expect_response(is_layout_saved):
+        form(page).get_by_role("button", name="Launch").click()
+        pulling = panel(page).locator("[aria-current=step]", has_text="Pulling")
+        expect(pulling).to_be_visible(timeout=AT_ONCE)
+
+    page.reload()
+
+    expect(pulling).to_be_visible(timeout=60_000)
+    other = context.new_page()
+    open_lab(other, docker_lab)
+    open_sidebar(other)
+    expect(row(other, "large")).to_contain_text("Pulling")
+
+    row(other, "large").get_by_role("button", name="Cancel").click()
+
+    expect(panel(page).get_by_role("status")).to_have_text("Cancelled", timeout=AT_ONCE)
+    expect(row(other, "large")).to_have_count(0)
+
+
+def test_stop_start_and_remove_in_two_tabs_that_stay_in_step(
+    docker_lab: Lab, page: Page, context: BrowserContext, images
+) -> None:
+    """Earns its time: two pages and one engine agree at each step."""
+    docker_lab.launch(name="mine", image=images.ensure("kernel"))
+    other = context.new_page()
+    for tab in (page, other):
+        open_lab(tab, docker_lab)
+        open_sidebar(tab)
+        expect(row(tab, "mine")).to_contain_text("Running")
+
+    def act(item: str) -> None:
+        row(page, "mine").get_by_role("button", name="More actions").click()
+        page.get_by_role("menuitem", name=item).click()
+
+    act("Stop an environment")
+    for tab in (page, other):
+        expect(row(tab, "mine")).to_contain_text("Stopped", timeout=30_000)
+    row(other, "mine").get_by_role("button", name="Start").click()
+    for tab in (page, other):
+        expect(row(tab, "mine")).to_contain_text("Running", timeout=LAUNCH)
+    act("Show logs of an environment")
+    expect(panel(page).get_by_role("heading", name="Logs of mine")).to_be_visible()
+    act("Remove an environment")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("its home directory")
+    expect(dialog).to_contain_text("notebooks")
+    dialog.get_by_role("button", name="Remove mine").click()
+    for tab in (page, other):
+        expect(row(tab, "mine")).to_have_count(0, timeout=30_000)
