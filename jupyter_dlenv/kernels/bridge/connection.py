@@ -1,4 +1,4 @@
-"""The two ends of a bridge: what a client's connection file says, and the sockets of a kernel."""
+"""What a client's connection file says: where the client expects its kernel to listen."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import KernelStartError
+from ..channels import CHANNELS
 
-#: In the order in which an agent numbers its sockets.
-CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 _SCHEME = "hmac-sha256"
 
 
@@ -36,14 +35,6 @@ class Connection:
             raise KernelStartError(
                 f"The connection file {path} cannot be used.", detail=str(error)
             ) from error
-
-
-def kernel_endpoints(directory: Path, prefix: str) -> dict[str, str]:
-    """Return where a kernel in an environment listens."""
-    return {
-        channel: f"ipc://{directory / prefix}-{number}"
-        for number, channel in enumerate(CHANNELS, start=1)
-    }
 
 
 def _endpoints(info: dict[str, Any]) -> dict[str, str]:

@@ -17,8 +17,9 @@ from ...configuration import Configuration
 from ...errors import DlenvError
 from ...models import Environment, Status
 from .. import surroundings
+from ..channels import kernel_endpoints
 from ..link import AgentLink, KernelExit
-from .connection import Connection, kernel_endpoints
+from .connection import Connection
 from .relay import Relay
 
 _LINK_TIMEOUT = 10.0
