@@ -9,12 +9,25 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .api import EnvironmentHandle, RunResult, get, launch
+    from .widgets import ConnectionCard, EnvironmentLauncher, GPUBoard
 
-__all__ = ["EnvironmentHandle", "RunResult", "__version__", "get", "launch"]
+__all__ = [
+    "ConnectionCard",
+    "EnvironmentHandle",
+    "EnvironmentLauncher",
+    "GPUBoard",
+    "RunResult",
+    "__version__",
+    "get",
+    "launch",
+]
 
 #: Loaded when they are asked for: `import jupyter_dlenv` is what a server does with every
 #: extension, and it must not wait for Docker.
 _LAZY = {
+    "ConnectionCard": "widgets",
+    "EnvironmentLauncher": "widgets",
+    "GPUBoard": "widgets",
     "EnvironmentHandle": "api",
     "RunResult": "api",
     "get": "api",

@@ -130,7 +130,7 @@ class EnvironmentHandle:
     def remove(self) -> None:
         """Remove it, with all that was installed."""
         self.close()
-        wait(_with_environments(self._engine, lambda e: e.remove(self.name)))
+        wait(with_environments(self._engine, lambda e: e.remove(self.name)))
 
     def run(
         self,
@@ -206,7 +206,7 @@ class EnvironmentHandle:
     def _after(
         self, step: Callable[[Environments], Coroutine[Any, Any, Environment]]
     ) -> Environment:
-        self._environment = wait(_with_environments(self._engine, step))
+        self._environment = wait(with_environments(self._engine, step))
         return self._environment
 
 
@@ -221,13 +221,13 @@ def get(name: str, *, engine: str = "") -> EnvironmentHandle:
     Raises:
         EnvironmentNotFoundError
     """
-    environment = wait(_with_environments(engine, lambda environments: environments.get(name)))
+    environment = wait(with_environments(engine, lambda environments: environments.get(name)))
     return EnvironmentHandle(environment, engine=engine, remove_at_end=False)
 
 
 def environments(*, engine: str = "") -> tuple[EnvironmentHandle, ...]:
     """Return all environments of yours."""
-    found = wait(_with_environments(engine, lambda environments: environments.list()))
+    found = wait(with_environments(engine, lambda environments: environments.list()))
     return tuple(EnvironmentHandle(e, engine=engine, remove_at_end=False) for e in found)
 
 
@@ -256,9 +256,10 @@ async def launching(
     return EnvironmentHandle(environment, engine=engine, remove_at_end=not keep)
 
 
-async def _with_environments(
+async def with_environments(
     engine: str, work: Callable[[Environments], Coroutine[Any, Any, _T]]
 ) -> _T:
+    """Do something with the environments that the configuration names."""
     return await _opened(await asyncio.to_thread(Configuration.load), engine, work)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -39,6 +39,19 @@ def wait(work: Coroutine[Any, Any, _T]) -> _T:
             # A second Ctrl-C leaves at once.
             done.exception()
         raise
+
+
+def start(
+    work: Coroutine[Any, Any, _T], on_end: Callable[[Future[_T]], object]
+) -> Callable[[], object]:
+    """Begin work and return at once; return what cancels it.
+
+    Args:
+        on_end: Called in the loop's thread with the future that has ended.
+    """
+    running = asyncio.run_coroutine_threadsafe(work, _loop())
+    running.add_done_callback(on_end)
+    return running.cancel
 
 
 def _loop() -> asyncio.AbstractEventLoop:
