@@ -55,7 +55,10 @@ engine itself said is kept in ``detail``, word for word.
         ├── AgentUnreachableError   agent-unreachable
         ├── EnvironmentDiedError    environment-died
         ├── TargetRefusedError      target-refused
-        └── KernelStartError        kernel-start
+        ├── KernelStartError        kernel-start
+        ├── KernelGoneError         kernel-gone
+        ├── CellFailedError         cell-failed
+        └── NotCarriedError         not-carried
 """
 
 from __future__ import annotations
@@ -393,6 +396,40 @@ class KernelStartError(AgentError):
 
     code = "kernel-start"
     default_hint = "The last lines of the kernel's log are below."
+
+
+class KernelGoneError(AgentError):
+    """The kernel that a script or a `%%dlenv` cell spoke to has ended."""
+
+    code = "kernel-gone"
+    default_hint = "Run the cell again: that starts a new kernel, without the old variables."
+
+
+class CellFailedError(AgentError):
+    """Code that was run in an environment raised an error.
+
+    Attributes:
+        ename: The name of the error's class.
+        evalue: What it says.
+        traceback: The lines of its traceback, coloured for a terminal.
+    """
+
+    code = "cell-failed"
+    default_hint = "The traceback in the environment is below."
+
+    def __init__(self, ename: str, evalue: str, traceback: tuple[str, ...]) -> None:
+        super().__init__(f"{ename}: {evalue}", detail="\n".join(traceback))
+        self.ename, self.evalue, self.traceback = ename, evalue, traceback
+
+
+class NotCarriedError(AgentError):
+    """A variable cannot be taken into an environment, or out of one."""
+
+    code = "not-carried"
+    default_hint = (
+        "Numbers, texts, lists, dictionaries, NumPy arrays and pandas tables can. "
+        "With --pickle anything can, if you trust what runs in the environment."
+    )
 
 
 class NoFreeGpuError(DlenvError):

@@ -7,6 +7,7 @@ its root can open it as well, which could run code as that user anyhow.
 Each line is a request ``{"id": 1, "op": "hello"}`` and is answered, in any order, by
 ``{"id": 1, "ok": {…}}`` or ``{"id": 1, "error": {"code", "message", "detail"}}``.  Every
 connection is told of every kernel that ends: ``{"event": "exit", "kernel_id", …}``.
+A kernel that was started with ``"tied": true`` ends with the connection that asked for it.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ class Supervisor:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks: Set[asyncio.Task[None]] = set()
+        tied: Set[str] = set()
         self._writers.add(writer)
         try:
             while True:
@@ -116,23 +118,27 @@ class Supervisor:
                     return
                 if not line:
                     return
-                task = asyncio.ensure_future(self._answer(line, writer))
+                task = asyncio.ensure_future(self._answer(line, writer, tied))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
         finally:
             # A kernel that is being started for nobody must not be left running.
             for task in list(tasks):
                 task.cancel()
+            for kernel_id in tied:
+                self._kernels.signal(kernel_id, signal.SIGKILL)
             self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, line: bytes, writer: asyncio.StreamWriter, tied: Set[str]) -> None:
         answer: Dict[str, Any] = {"id": None}
         try:
             request = decode(line)
             answer["id"] = request.get("id")
             operation = self._operations.get(str(request.get("op")), _unknown)
             answer["ok"] = await operation(request)
+            if request.get("tied") is True and request.get("op") == "start_kernel":
+                tied.add(_kernel_id(request))
         except RequestError as error:
             answer["error"] = error.to_json()
         except asyncio.CancelledError:

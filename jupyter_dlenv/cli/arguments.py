@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,12 +11,12 @@ import click
 
 from ..errors import InvalidSpecError
 from ..models import Mount
+from ..naming import name_for
 from .completion import complete_name
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+__all__ = ["mount", "name_argument", "name_for", "names_argument", "variables"]
 
-#: Room for ``-2`` to ``-999`` below the longest name.
-_LONGEST_BASE = 36
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def mount(text: str) -> Mount:
@@ -46,19 +45,6 @@ def variables(texts: Iterable[str]) -> dict[str, str]:
                 ) from None
         result[key] = value
     return result
-
-
-def name_for(image: str, taken: Collection[str]) -> str:
-    """Return a free name that reminds of an image, such as ``pytorch`` or ``pytorch-2``."""
-    last = re.split(r"[@:]", image.rstrip("/").rpartition("/")[2])[0]
-    base = re.sub(r"[^a-z0-9_-]+", "-", last.lower()).strip("-_")[:_LONGEST_BASE]
-    base = base or "environment"
-    number = 1
-    name = base
-    while name in taken:
-        number += 1
-        name = f"{base}-{number}"
-    return name
 
 
 def name_argument(command: _Command) -> _Command:

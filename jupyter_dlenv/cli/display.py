@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Protocol
 
@@ -55,6 +56,16 @@ def titles(image: str, *, built: bool) -> Mapping[Phase, str]:
     }
 
 
+class OpenDisplay(Protocol):
+    """Opens a display; ``open_display`` says what the arguments are."""
+
+    def __call__(self, names: Mapping[Phase, str], *, quiet: bool, cancelling: str) -> Display: ...
+
+
+#: Opens displays where there is no terminal; see the magics.
+ELSEWHERE: ContextVar[OpenDisplay | None] = ContextVar("ELSEWHERE", default=None)
+
+
 def open_display(
     names: Mapping[Phase, str], *, quiet: bool, cancelling: str = CANCELLING
 ) -> Display:
@@ -65,6 +76,9 @@ def open_display(
     """
     if quiet:
         return _Silent()
+    elsewhere = ELSEWHERE.get()
+    if elsewhere is not None:
+        return elsewhere(names, quiet=quiet, cancelling=cancelling)
     console = Console(stderr=True, highlight=False)
     if sys.stderr.isatty() and not console.is_dumb_terminal:
         return LiveDisplay(names, console, cancelling=cancelling)

@@ -1,9 +1,9 @@
-"""The commands for kernelspecs: where they are, and copies for programs without our server."""
+"""The commands for kernelspecs: where they are, and those for programs without our server."""
 
 from __future__ import annotations
 
-import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,10 @@ def _target_options(command: _Command) -> _Command:
         help="DIR/share/jupyter instead, such as that of a virtual environment.",
         metavar="DIR",
     )
-    return user(prefix(command))
+    sys_prefix = click.option(
+        "--sys-prefix", is_flag=True, help="The Python that runs jupyter_dlenv."
+    )
+    return user(prefix(sys_prefix(command)))
 
 
 @click.group()
@@ -63,7 +66,7 @@ def kernelspec() -> None:
     """Find kernelspecs, or install them for other programs.
 
     A Jupyter server with jupyter_dlenv finds the kernels of all environments by itself.
-    Programs without one (nbclient, papermill, VS Code) need an installed copy.
+    Other programs (VS Code, nbclient, papermill, Spyder) need an installed one.
     """
 
 
@@ -100,18 +103,20 @@ def path(invocation: Invocation) -> None:
 @_target_options
 @common_options
 @pass_invocation
-def install(invocation: Invocation, name: str, user: bool, prefix: Path | None) -> None:
-    """Copy an environment's kernelspec to where every Jupyter program looks."""
-    target = _target(user=user, prefix=prefix)
+def install(
+    invocation: Invocation, name: str, user: bool, prefix: Path | None, sys_prefix: bool
+) -> None:
+    """Make an environment a kernel of every Jupyter program, with jupyter_dlenv or without."""
+    target = _target(user=user, prefix=prefix, sys_prefix=sys_prefix)
     # Imported here: looking for kernelspecs has no need of it.
-    from ..kernels.kernelspecs import KernelSpecs  # noqa: PLC0415
+    from ..kernels import kernelspecs  # noqa: PLC0415
 
     async def work(environments: Environments) -> Environment:
         return await environments.get(name)
 
     environment = invocation.run(work)
     try:
-        written = KernelSpecs(target).write(environment)
+        written = kernelspecs.install(target, environment)
     except OSError as error:
         raise _refused("written", target, error) from error
     if invocation.json:
@@ -126,9 +131,12 @@ def install(invocation: Invocation, name: str, user: bool, prefix: Path | None) 
 @_target_options
 @common_options
 @pass_invocation
-def uninstall(invocation: Invocation, name: str, user: bool, prefix: Path | None) -> None:
+def uninstall(
+    invocation: Invocation, name: str, user: bool, prefix: Path | None, sys_prefix: bool
+) -> None:
     """Remove an installed copy; the environment stays, also in JupyterLab."""
-    directory = _target(user=user, prefix=prefix) / f"dlenv-{validate_name(name)}"
+    target = _target(user=user, prefix=prefix, sys_prefix=sys_prefix)
+    directory = target / f"dlenv-{validate_name(name)}"
     if _read(directory / "kernel.json", installed=True) is None:
         raise EnvironmentNotFoundError(
             f"No kernelspec of {name!r} is installed in {directory.parent}.",
@@ -151,9 +159,11 @@ def remove_copies(environment: Environment) -> None:
             shutil.rmtree(found.path, ignore_errors=True)
 
 
-def _target(*, user: bool, prefix: Path | None) -> Path:
-    if user and prefix:
-        raise click.UsageError("Choose one of --user and --prefix.")
+def _target(*, user: bool, prefix: Path | None, sys_prefix: bool) -> Path:
+    if sum((user, prefix is not None, sys_prefix)) > 1:
+        raise click.UsageError("Choose one of --user, --prefix and --sys-prefix.")
+    if sys_prefix:
+        prefix = Path(sys.prefix)
     if prefix:
         return prefix / "share" / "jupyter" / "kernels"
     # Imported here: with a prefix there is no need to ask Jupyter.
@@ -176,24 +186,21 @@ def _search(ours: Path | None = None) -> Iterator[_Found]:
 
 def _read(file: Path, *, installed: bool) -> _Found | None:
     """Return the kernelspec in a file; ``None`` if it is none of ours."""
-    # Imported here: it is the only word of that room that we need.
-    from ..kernels.kernelspecs import PROVISIONER  # noqa: PLC0415
+    # Imported here: looking at arguments has no need of it.
+    from ..kernels.kernelspecs import meaning  # noqa: PLC0415
 
-    try:
-        spec = json.loads(file.read_text(encoding="utf-8"))
-        provisioner = spec["metadata"]["kernel_provisioner"]
-        if provisioner["provisioner_name"] != PROVISIONER:
-            return None
-        return _Found(
-            name=file.parent.name,
-            environment=str(provisioner["config"]["environment"]),
-            engine=str(provisioner["config"]["engine"]),
-            display_name=str(spec["display_name"]),
-            path=str(file.parent),
-            installed=installed,
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+    found = meaning(file)
+    if found is None:
         return None
+    environment, engine, spec = found
+    return _Found(
+        name=file.parent.name,
+        environment=environment,
+        engine=engine,
+        display_name=str(spec.get("display_name", "")),
+        path=str(file.parent),
+        installed=installed,
+    )
 
 
 def _refused(verb: str, path: Path, error: OSError) -> click.ClickException:

@@ -83,8 +83,7 @@ def logs(invocation: Invocation, name: str, follow: bool, tail: int) -> int:
         texts = []
         async for chunk in environments.logs(name, follow=follow, tail=tail):
             if not invocation.json:
-                sys.stdout.buffer.write(chunk)
-                sys.stdout.buffer.flush()
+                _pass_on(chunk, decoder)
             elif follow:
                 print_json(_log(name, decoder.decode(chunk)), compact=True)
             else:
@@ -100,6 +99,16 @@ def logs(invocation: Invocation, name: str, follow: bool, tail: int) -> int:
         # How everybody ends to follow a log: there is nothing to say.
         return exit_code(error)
     return 0
+
+
+def _pass_on(chunk: bytes, decoder: codecs.IncrementalDecoder) -> None:
+    """Print what an environment printed, byte for byte where stdout takes bytes."""
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:
+        sys.stdout.write(decoder.decode(chunk))
+    else:
+        binary.write(chunk)
+    sys.stdout.flush()
 
 
 def _log(name: str, text: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
 from importlib import resources
@@ -14,6 +15,8 @@ from typing import Any
 from ..models import Environment
 
 PROVISIONER = "dlenv-provisioner"
+#: In the metadata of kernelspecs that need no provisioner.
+INSTALLED = "jupyter_dlenv"
 
 #: The last part of a repository, its name for people, and its logo.
 _FRAMEWORKS = {
@@ -39,17 +42,7 @@ class KernelSpecs:
 
     def write(self, environment: Environment) -> Path:
         """Write or renew the kernelspec of an environment; return its directory."""
-        target = self.directory / environment.kernel_name
-        content = json.dumps(_kernel_json(environment), indent=1)
-        written = target / "kernel.json"
-        if written.is_file() and written.read_text(encoding="utf-8") == content:
-            return target
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        logo = resources.files(__package__) / "logos" / f"{_framework(environment)[1]}.svg"
-        _replace(target / "logo-svg.svg", logo.read_bytes())
-        # The last, for Jupyter lists this directory at any moment: without it there is no spec.
-        _replace(written, content.encode())
-        return target
+        return _write(self.directory, environment, _kernel_json(environment))
 
     def remove(self, name: str, *, engine: str) -> None:
         """Remove the kernelspec of an environment of an engine, if it is there."""
@@ -80,6 +73,46 @@ class KernelSpecs:
         for name in known - wanted.keys():
             if _engine_of(self.directory / name) == engine:
                 shutil.rmtree(self.directory / name, ignore_errors=True)
+
+
+def install(directory: Path, environment: Environment) -> Path:
+    """Write a kernelspec that works in any Jupyter program; return its directory.
+
+    What such a program starts is a process of this very Python, which stands in for the
+    kernel: the program's own need not have jupyter_dlenv.
+    """
+    bridge = [sys.executable, "-m", "jupyter_dlenv.kernels.bridge"]
+    spec = {
+        **_kernel_json(environment),
+        "argv": [
+            *bridge,
+            *("--engine", environment.engine, "-f", "{connection_file}", environment.name),
+        ],
+        "metadata": {
+            "debugger": True,
+            INSTALLED: {"environment": environment.name, "engine": environment.engine},
+        },
+    }
+    return _write(directory, environment, spec)
+
+
+def meaning(kernel_json: Path) -> tuple[str, str, dict[str, Any]] | None:
+    """Return which environment of which engine a kernelspec means, and all that it says.
+
+    ``None`` for a kernelspec of anybody else.
+    """
+    try:
+        spec = json.loads(kernel_json.read_text(encoding="utf-8"))
+        metadata = spec["metadata"]
+        config = metadata.get(INSTALLED)
+        if config is None:
+            provisioner = metadata["kernel_provisioner"]
+            if provisioner["provisioner_name"] != PROVISIONER:
+                return None
+            config = provisioner["config"]
+        return str(config["environment"]), str(config["engine"]), spec
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def display_name(environment: Environment) -> str:
@@ -117,6 +150,20 @@ def _kernel_json(environment: Environment) -> dict[str, Any]:
     }
 
 
+def _write(directory: Path, environment: Environment, spec: dict[str, Any]) -> Path:
+    target = directory / environment.kernel_name
+    content = json.dumps(spec, indent=1)
+    written = target / "kernel.json"
+    if written.is_file() and written.read_text(encoding="utf-8") == content:
+        return target
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    logo = resources.files(__package__) / "logos" / f"{_framework(environment)[1]}.svg"
+    _replace(target / "logo-svg.svg", logo.read_bytes())
+    # The last, for Jupyter lists this directory at any moment: without it there is no spec.
+    _replace(written, content.encode())
+    return target
+
+
 def _framework(environment: Environment) -> tuple[str, str]:
     """Return the name of the image's framework, or empty, and that of a logo."""
     path = environment.spec.image.partition("@")[0].split("/")
@@ -136,11 +183,5 @@ def _replace(path: Path, content: bytes) -> None:
 
 def _engine_of(directory: Path) -> str | None:
     """Return the engine of a kernelspec of ours; ``None`` for anybody else's."""
-    try:
-        spec = json.loads((directory / "kernel.json").read_text(encoding="utf-8"))
-        provisioner = spec["metadata"]["kernel_provisioner"]
-        if provisioner["provisioner_name"] != PROVISIONER:
-            return None
-        return str(provisioner["config"]["engine"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    found = meaning(directory / "kernel.json")
+    return found[1] if found else None

@@ -108,7 +108,14 @@ class AgentLink:
         return link
 
     async def start_kernel(
-        self, kernel_id: str, *, key: str, env: Mapping[str, str], cwd: str, prefix: str = ""
+        self,
+        kernel_id: str,
+        *,
+        key: str,
+        env: Mapping[str, str],
+        cwd: str,
+        prefix: str = "",
+        tied: bool = False,
     ) -> KernelProcess:
         """Start a kernel and return it when it listens.
 
@@ -116,6 +123,7 @@ class AgentLink:
 
         Args:
             prefix: Of the kernel that this one follows, so that its clients reach this one.
+            tied: The kernel ends with this connection, however that ends.
 
         Raises:
             KernelStartError: With the end of its log in ``detail``.
@@ -130,6 +138,7 @@ class AgentLink:
                 key=key,
                 env=dict(env),
                 cwd=cwd,
+                tied=tied,
             )
         except (AgentUnreachableError, asyncio.CancelledError):
             self._send(0, "signal", kernel_id=kernel_id, signum=signal.SIGKILL)

@@ -18,16 +18,14 @@ from ..configuration import Configuration
 from ..doctor.diagnoses import explained
 from ..errors import AgentError, DlenvError, InternalError, KernelStartError
 from ..models import Environment, Status
+from . import surroundings
 from .link import AgentLink, KernelExit, nobody_listens
-from .paths import to_host, to_inside
+from .paths import to_host
 
 _log = logging.getLogger(__name__)
 
 _LINK_TIMEOUT = 10.0
 _RETRY_INTERVAL = 1.0
-#: The server's environment is full of secrets, and of paths that mean nothing inside.
-_PASSED_ON = ("LANG", "TERM", "TZ", "JPY_SESSION_NAME")
-_PASSED_ON_PREFIXES = ("KERNEL_", "LC_")
 _GONE = KernelExit(exit_code=-signal.SIGKILL, signal=signal.SIGKILL, log="")
 
 
@@ -67,8 +65,7 @@ class DlenvProvisioner(KernelProvisionerBase):
         if environment is None:
             raise KernelStartError("The environment was not looked for before the launch.")
         directory = Path(environment.runtime_dir)
-        inside = to_inside(str(kwargs["cwd"]), environment.spec.mounts) if kwargs.get("cwd") else ""
-        self._cwd = inside or environment.spec.workdir or environment.home
+        self._cwd = surroundings.directory(str(kwargs.get("cwd") or ""), environment)
         self._ended = None
         key = self._key()
         with _told_to_the_user():
@@ -215,17 +212,8 @@ class DlenvProvisioner(KernelProvisionerBase):
         return getattr(session, "key", b"") or secrets.token_hex(32).encode()
 
     def _variables(self, given: dict[str, str], environment: Environment) -> dict[str, str]:
-        passed = {
-            key: value
-            for key, value in given.items()
-            if key in _PASSED_ON or key.startswith(_PASSED_ON_PREFIXES)
-        }
-        notebook = passed.get("JPY_SESSION_NAME", "")
-        if notebook:
-            inside = to_inside(notebook, environment.spec.mounts)
-            passed["JPY_SESSION_NAME"] = inside or notebook
         # As they are written: their ${NAME} would be filled with the server's values.
-        return {**passed, **self.kernel_spec.env}
+        return {**surroundings.variables(given, environment), **self.kernel_spec.env}
 
     def _refuse_after_shutdown(self) -> None:
         """The restarter may find a kernel dead that the user has just shut down."""

@@ -73,8 +73,8 @@ class DlenvApp(ExtensionApp):
             event_logger.register_event_schema(schema)
         self.configuration = Configuration.load(parent=self)
         # Not the user's own kernel directory: other Jupyters that look there may lack
-        # the provisioner.
-        specs.kernel_dirs.append(self.configuration.kernelspecs_dir)
+        # the provisioner.  First, because those that are installed for them are a detour here.
+        specs.kernel_dirs.insert(0, self.configuration.kernelspecs_dir)
         self._announcer = Announcer(
             event_logger.emit,
             owner=lambda: self.environments().owner,

@@ -37,8 +37,8 @@ def test_loading_opens_no_engine(dlenv):
     assert dlenv._environments is None
 
 
-def test_the_kernelspecs_of_environments_are_found_beside_the_others(dlenv, jp_serverapp):
-    assert jp_serverapp.kernel_spec_manager.kernel_dirs[-1] == dlenv.configuration.kernelspecs_dir
+def test_the_kernelspecs_of_environments_are_found_before_the_others(dlenv, jp_serverapp):
+    assert jp_serverapp.kernel_spec_manager.kernel_dirs[0] == dlenv.configuration.kernelspecs_dir
 
 
 def test_the_configuration_file_has_the_name_that_the_documentation_says(dlenv):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-from jupyter_dlenv.kernels.kernelspecs import KernelSpecs, display_name
+from jupyter_dlenv.kernels.kernelspecs import KernelSpecs, display_name, install, meaning
 from jupyter_dlenv.models import Environment, EnvironmentSpec, Status
 
 
@@ -66,6 +67,15 @@ def test_every_image_has_a_logo(specs, image):
     directory = specs.write(environment(image=image))
 
     assert (directory / "logo-svg.svg").read_bytes().startswith(b"<svg")
+
+
+def test_an_installed_kernelspec_needs_no_provisioner_and_is_known_as_ours(tmp_path):
+    written = install(tmp_path, environment())
+
+    spec = json.loads((written / "kernel.json").read_text())
+    assert "kernel_provisioner" not in spec["metadata"]
+    assert sys.executable == spec["argv"][0]
+    assert ("a", "docker", spec) == meaning(written / "kernel.json")
 
 
 def test_a_kernelspec_that_is_right_already_is_left_alone(specs):
