@@ -1,7 +1,7 @@
 """The very image that a project was last launched with: ``dlenv.lock``, beside ``dlenv.toml``.
 
-A tag can be moved; a digest cannot.  Only the digest is taken from the file, never the
-name of an image, so that a lock cannot lead to another repository than the project's.
+A tag can be moved; a digest cannot.  A lock cannot lead to another repository than the
+project's: a name in it counts only as what the short name of a recommended image meant.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tomli_w
 from .engines.base import ImageFacts
 from .errors import InvalidSpecError, InvalidSpecFileError, LockOutdatedError
 from .images.pin import pinned, registry_digest
+from .images.reference import ImageReference
 from .toml_file import load
 from .untrusted import typed
 
@@ -32,28 +33,33 @@ class Lock:
     """What is pinned.
 
     Attributes:
-        image: The reference in ``dlenv.toml`` when it was pinned.
+        image: What ``dlenv.toml`` said when it was pinned.
+        reference: What that meant; another text only for the short name of a recommended image.
         digest: What registries know the image by, or empty if none has it.
         image_id: What the engine knows it by; all there is of an image that was never pushed.
     """
 
     image: str
+    reference: str
     digest: str = ""
     image_id: str = ""
 
-    def pinned(self, image: str, *, path: Path) -> str:
+    def pinned(self, image: str, *, path: Path, repository: str = "") -> str:
         """Return the reference that is certain to mean the pinned image.
 
         Args:
             image: What ``dlenv.toml`` says now.
             path: Of the lock, for the message.
+            repository: That of the recommended image, if that is what the text names.
 
         Raises:
             LockOutdatedError: The lock was made for another image.
         """
         if self.image != image:
             raise LockOutdatedError(f"{path} pins {self.image}, but {image} is wanted.")
-        return pinned(image, self.digest)
+        if self.reference != image and repository != _repository(self.reference):
+            raise LockOutdatedError(f"{path} pins {self.reference}, which {image} does not mean.")
+        return pinned(self.reference, self.digest)
 
     def check(self, facts: ImageFacts, *, path: Path) -> None:
         """Refuse another image under the old name, where the engine's id is all that is known.
@@ -68,9 +74,16 @@ class Lock:
             )
 
 
-def lock_of(image: str, facts: ImageFacts) -> Lock:
-    """Return the lock of an image that the engine has."""
-    return Lock(image=image, digest=registry_digest(image, facts), image_id=facts.id)
+def lock_of(image: str, launched: str, facts: ImageFacts) -> Lock:
+    """Return the lock of an image that the engine has.
+
+    Args:
+        image: What ``dlenv.toml`` says.
+        launched: The reference that it was launched by.
+    """
+    reference = image if "@" in image else launched.partition("@")[0]
+    digest = registry_digest(launched, facts)
+    return Lock(image=image, reference=reference, digest=digest, image_id=facts.id)
 
 
 def read_lock(path: Path) -> Lock | None:
@@ -84,6 +97,7 @@ def read_lock(path: Path) -> Lock | None:
         version = typed(data, "version", int, 0)
         lock = Lock(
             image=typed(data, "image", str, ""),
+            reference=typed(data, "reference", str, "") or typed(data, "image", str, ""),
             digest=typed(data, "digest", str, ""),
             image_id=typed(data, "id", str, ""),
         )
@@ -104,11 +118,22 @@ def read_lock(path: Path) -> Lock | None:
 
 def write_lock(path: Path, lock: Lock) -> None:
     """Write a lock; whoever reads meanwhile sees the old one or the new one."""
-    values = {"version": _VERSION, "image": lock.image, "digest": lock.digest, "id": lock.image_id}
+    values = {
+        "version": _VERSION,
+        "image": lock.image,
+        "reference": "" if lock.reference == lock.image else lock.reference,
+        "digest": lock.digest,
+        "id": lock.image_id,
+    }
     text = tomli_w.dumps({key: value for key, value in values.items() if value})
     scratch = path.with_name(f".{path.name}.new")
     scratch.write_text(f"{_HEAD}{text}", encoding="utf-8")
     scratch.replace(path)
+
+
+def _repository(reference: str) -> str:
+    parsed = ImageReference.parse(reference)
+    return f"{parsed.registry}/{parsed.repository}"
 
 
 def _unusable(path: Path, why: str) -> InvalidSpecFileError:

@@ -112,10 +112,10 @@ def _resource_options(e: Portable) -> Iterator[tuple[str, str]]:
 
 def _gpus(e: Portable) -> str:
     """Return the value of ``--gpus``: those that are known by name, or else their number."""
-    if e.gpu_uuids:
+    if e.gpu_devices:
         # Docker reads it as a line of CSV.
-        return _csv(f"device={','.join(e.gpu_uuids)}")
-    return str(e.gpus) if e.gpus else ""
+        return _csv(f"device={','.join(e.gpu_devices)}")
+    return "all" if e.gpus < 0 else str(e.gpus or "")
 
 
 def _dockerfile(e: Portable, _project: str) -> tuple[str, list[str]]:
@@ -189,8 +189,9 @@ def _compose(e: Portable, project: str) -> tuple[str, list[str]]:
         service["ulimits"] = {u.name: {"soft": u.soft, "hard": u.hard} for u in e.ulimits}
     if e.labels:
         service["labels"] = {key: _literal(value) for key, value in e.labels.items()}
-    if e.gpus or e.gpu_uuids:
-        which = {"device_ids": list(e.gpu_uuids)} if e.gpu_uuids else {"count": e.gpus}
+    if _gpus(e):
+        many = "all" if e.gpus < 0 else e.gpus
+        which = {"device_ids": list(e.gpu_devices)} if e.gpu_devices else {"count": many}
         device = {"driver": "nvidia", **which, "capabilities": ["gpu"]}
         service["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
     data = {"name": e.name, "services": {e.name: service}}

@@ -22,6 +22,8 @@ class Portable:
         image: With the digest, where a registry knows it by one.
         user: ``UID:GID``, or empty for the image's USER.
         env: Without what looks secret.
+        gpus: How many, where no names of them are known; -1 is all.
+        gpu_devices: Their UUIDs, or their indices.
         secret: Names of the variables that are passed on by name only.
         workdir: Empty means the image's own, which is ``image_workdir``.
         notes: What is not the same, for people.
@@ -37,7 +39,7 @@ class Portable:
     shm_size: int = 0
     ulimits: tuple[Ulimit, ...] = ()
     gpus: int = 0
-    gpu_uuids: tuple[str, ...] = ()
+    gpu_devices: tuple[str, ...] = ()
     workdir: str = ""
     image_workdir: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -54,22 +56,20 @@ def portable(
     image: ImageFacts | None,
     *,
     user: str,
-    gpu_uuids: tuple[str, ...] = (),
 ) -> Portable:
     """Return what of an environment others can have.
 
     Args:
         image: The one that the user named, as the engine has it now, if it still does.
         user: Of the environment's processes, as ``plan.process_user`` tells.
-        gpu_uuids: Of its GPUs, if they are known.
     """
     spec = environment.spec
     secret = tuple(key for key in spec.env if looks_secret(key))
     env = {key: value for key, value in spec.env.items() if key not in secret}
     if user.partition(":")[0] not in ("", "0"):
         env.setdefault("HOME", _SPARE_HOME)
-    gpus = int(environment.to_json()["gpus"])
-    if not gpus:
+    devices = environment.gpu_uuids or spec.gpus.devices
+    if spec.gpus.wants_none:
         # Images of NVIDIA's ask for all GPUs unless somebody says otherwise.
         env["NVIDIA_VISIBLE_DEVICES"] = "void"
     digest = registry_digest(spec.image, image) if image else ""
@@ -81,8 +81,8 @@ def portable(
         )
     if secret:
         notes.append(f"Passed on by name, without their values: {', '.join(secret)}.")
-    if gpus and not gpu_uuids:
-        notes.append("Which GPUs it gets is left to Docker, which begins at the first.")
+    if environment.gpu_uuids:
+        notes.append("Its GPUs are named by UUIDs of this machine; on another, write a number.")
     running = {(p.container_port, p.host_ip): p for p in environment.ports}
     return Portable(
         name=spec.name,
@@ -97,8 +97,8 @@ def portable(
         ),
         shm_size=spec.shm_size,
         ulimits=spec.ulimits,
-        gpus=gpus,
-        gpu_uuids=gpu_uuids,
+        gpus=0 if devices else -1 if spec.gpus.all else spec.gpus.count,
+        gpu_devices=devices,
         workdir=spec.workdir,
         image_workdir=image.workdir if image else "",
         labels=spec.labels,

@@ -168,7 +168,7 @@ def launch(
                 line=_place() if wait_for_gpus else None,
             )
         if project is not None:
-            await project.pin(environments, spec.image)
+            await project.pin(environments, launched.spec.image)
         return launched
 
     try:

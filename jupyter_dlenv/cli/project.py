@@ -55,18 +55,20 @@ class Project:
         engine = environments.engine
         if self.file.build or not isinstance(engine, SupportsImages):
             return self.spec
-        image = self.spec.image
+        image, library = self.spec.image, environments.library
         if self.update_lock:
-            return replace(
-                self.spec, image=await _newest(image, (await engine.probe()).architecture)
-            )
+            architecture = (await engine.probe()).architecture
+            newest = await _newest(await library.resolve(image), architecture)
+            return replace(self.spec, image=newest)
         lock = await asyncio.to_thread(read_lock, self.lock_path)
         if lock is None:
             return self.spec
-        wanted = lock.pinned(image, path=self.lock_path)
+        entry = library.catalogue.find(image.partition(":")[0])
+        repository = library.catalogue.repository(entry) if entry else ""
+        wanted = lock.pinned(image, path=self.lock_path, repository=repository)
         if not lock.digest:
             try:
-                lock.check(await engine.inspect_image(image), path=self.lock_path)
+                lock.check(await engine.inspect_image(wanted), path=self.lock_path)
             except ImageNotFoundError:
                 _say(f"{self.lock_path} pins an image that is on another engine only: {image}")
         return replace(self.spec, image=wanted)
@@ -85,7 +87,7 @@ class Project:
             return None
         if not self.update_lock and await asyncio.to_thread(self.lock_path.exists):
             return None
-        lock = lock_of(self.spec.image, await engine.inspect_image(launched))
+        lock = lock_of(self.spec.image, launched, await engine.inspect_image(launched))
         await asyncio.to_thread(write_lock, self.lock_path, lock)
         if lock.digest:
             _say(f"{self.lock_path} pins {lock.image} as {lock.digest}.")

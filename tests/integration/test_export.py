@@ -14,6 +14,7 @@ import pytest
 from rig import peers, shell
 
 from jupyter_dlenv.exporting import export_environment
+from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.models import Mount, PortMapping
 
 pytestmark = pytest.mark.docker
@@ -41,7 +42,7 @@ def wanted(spec, project, other_user, run_id):
     return replace(
         spec,
         name=f"exported-{run_id}",
-        gpus=1,
+        gpus=GpuRequest(count=1),
         mounts=(
             Mount(source=str(project), target=str(project)),
             Mount(source=str(project / "data"), target="/data", read_only=True),

@@ -14,6 +14,7 @@ from jupyter_dlenv.access.portable import portable
 from jupyter_dlenv.cli import export as command
 from jupyter_dlenv.engines.base import ImageFacts
 from jupyter_dlenv.errors import InvalidSpecError
+from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.models import (
     Environment,
     EnvironmentSpec,
@@ -32,14 +33,15 @@ IMAGE = ImageFacts(
 NASTY = "a b'\"`$HOME ${HOME} $(id) \\ # & ; | ~ * , = : 1e3"
 
 
-def carried(*, user="1000:1000", image=IMAGE, uuids=(), **fields):
-    spec = EnvironmentSpec(name="bert", image="nvcr.io/nvidia/pytorch:25.10-py3", **fields)
+def carried(*, user="1000:1000", image=IMAGE, uuids=(), gpus=0, **fields):
+    name, wanted = "nvcr.io/nvidia/pytorch:25.10-py3", GpuRequest.parse(gpus)
+    spec = EnvironmentSpec(name="bert", image=name, gpus=wanted, **fields)
     environment = Environment(
         id="1", spec=spec, status=Status.RUNNING, container_id="c", image_id="i", owner="o",
-        engine="docker",
+        engine="docker", gpu_uuids=uuids,
         ports=(PortMapping(container_port=80, host_port=49153),),
     )  # fmt: skip
-    return portable(environment, image, user=user, gpu_uuids=uuids)
+    return portable(environment, image, user=user)
 
 
 def words_of(command_text):
@@ -145,6 +147,25 @@ def test_gpus_are_asked_for_by_name_where_the_names_are_known():
         "device_ids": ["GPU-1", "GPU-2"],
         "capabilities": ["gpu"],
     }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "flag", "compose"),
+    [
+        (2, "2", {"count": 2}),
+        ("all", "all", {"count": "all"}),
+        ("device=1", "device=1", {"device_ids": ["1"]}),
+    ],
+)
+def test_gpus_without_names_are_asked_for_as_they_were(wanted, flag, compose):
+    environment = carried(gpus=wanted)
+
+    words = words_of(export(environment, "docker-run").content)
+    service = yaml.safe_load(export(environment, "compose").content)["services"]["bert"]
+
+    assert words[words.index("--gpus") + 1] == flag
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", **compose, "capabilities": ["gpu"]}
 
 
 @pytest.mark.parametrize("target", TARGETS)

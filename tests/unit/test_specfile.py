@@ -8,6 +8,7 @@ import pytest
 
 from jupyter_dlenv import specfile
 from jupyter_dlenv.errors import InvalidSpecFileError
+from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.models import EnvironmentSpec, Mount, PortMapping, Ulimit
 
 FULL = """\
@@ -53,7 +54,7 @@ def test_every_field_is_read_and_sources_begin_at_the_file(read, project):
     assert read(FULL).spec() == EnvironmentSpec(
         name="bert",
         image="nvcr.io/nvidia/pytorch:25.10-py3",
-        gpus=2,
+        gpus=GpuRequest(count=2),
         mounts=(
             Mount(source=f"{project}/data", target="/data", read_only=True),
             Mount(source="/home/me/models", target="/models"),
@@ -161,7 +162,7 @@ def test_the_command_line_wins(read):
     spec = specfile.merged(
         read(FULL).spec(),
         {
-            "gpus": 1,
+            "gpus": GpuRequest(count=1),
             "mounts": (Mount(source="/other", target="/data"),),
             "ports": (PortMapping(container_port=80),),
             "ulimits": (Ulimit(name="memlock", soft=1, hard=1),),
@@ -169,7 +170,7 @@ def test_the_command_line_wins(read):
         },
     )
 
-    assert spec.gpus == 1
+    assert spec.gpus == GpuRequest(count=1)
     assert [str(m) for m in spec.mounts] == [
         "/home/me/models:/models",
         "/srv:/srv",
@@ -185,7 +186,8 @@ def test_what_is_written_is_read_as_it_was(read, project):
     spec = EnvironmentSpec(
         name="bert",
         image="a/b:1",
-        gpus=2,
+        gpus=GpuRequest(devices=("0", "GPU-1b2c")),
+        shared=True,
         mounts=(
             Mount(source=f"{project}/my data", target="/data", read_only=True),
             Mount(source=str(project), target="/src"),
@@ -234,4 +236,4 @@ def test_the_comments_are_examples_that_work(read, project):
         if line.startswith(("# [", "#")) and (" = " in line or line.startswith("# ["))
     ]
     assert read("\n".join(examples)).fields["mounts"] == [f"{project}/data:/data:ro"]
-    assert len(examples) == 10
+    assert len(examples) == 11
