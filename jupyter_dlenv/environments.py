@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from .access.forward_records import ForwardRecords
-from .access.relay import Relay
+from .access.relay import Place, Relay
 from .access.ssh import SshAccess, SshSettings
 from .engines.base import (
     ContainerState,
@@ -196,7 +196,10 @@ class Environments:
         environments = tuple(sorted((e for e in found if e is not None), key=lambda e: e.name))
         ids = {e.id for e in environments}
         await asyncio.to_thread(self._runtime_dirs.sweep, ids, engine_id=facts.id)
-        await asyncio.to_thread(self.forward_records.sweep, ids, engine_id=facts.id)
+        places = [Place.of(e) for e in environments]
+        await asyncio.to_thread(
+            self.forward_records.sweep, places, owner=self.owner, engine_id=facts.id
+        )
         await asyncio.to_thread(self.ssh.keys.sweep, ids, engine_id=facts.id)
         complete = [e for e in environments if e.status is not Status.LAUNCHING]
         await asyncio.to_thread(

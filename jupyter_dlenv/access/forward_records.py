@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
-import re
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .relay import Place
 
 _log = logging.getLogger(__name__)
-_ID = re.compile(r"[0-9a-f]{4,64}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class ForwardRecords:
 
     def write(self, record: ForwardRecord) -> None:
         """Keep a record; one without ports is removed."""
-        path = self._path(record.place.environment_id)
+        path = self._path(record)
         if not record.ports:
             path.unlink(missing_ok=True)
             return
@@ -62,20 +61,36 @@ class ForwardRecords:
 
     def discard(self, environment_id: str) -> None:
         """Forget an environment's forwards, if there are any."""
-        self._path(environment_id).unlink(missing_ok=True)
+        for record in self.read_all():
+            if record.place.environment_id == environment_id:
+                self._path(record).unlink(missing_ok=True)
 
-    def sweep(self, known: Collection[str], *, engine_id: str) -> None:
-        """Forget environments of this engine that are gone.
+    def sweep(self, places: Collection[Place], *, owner: str, engine_id: str) -> None:
+        """Forget the owner's environments of this engine that are gone, and follow re-created ones.
 
         Args:
-            known: The ids of the environments that there are.
+            places: All environments of the owner that there are.
         """
         for record in self.read_all():
-            if record.engine_id == engine_id and record.place.environment_id not in known:
-                self.discard(record.place.environment_id)
+            if record.engine_id != engine_id or record.place.owner != owner:
+                continue
+            now = now_at(record.place, places)
+            if now is None:
+                self._path(record).unlink(missing_ok=True)
+            elif now != record.place:
+                self.write(replace(record, place=now))
 
-    def _path(self, environment_id: str) -> Path:
-        return self._directory / f"{environment_id}.json"
+    def _path(self, record: ForwardRecord) -> Path:
+        # By name: a re-created environment has another id, and keeps its forwards.
+        key = f"{record.engine_id}/{record.place.owner}/{record.place.name}"
+        return self._directory / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.json"
+
+
+def now_at(place: Place, places: Collection[Place]) -> Place | None:
+    """Return where the environment of an earlier place is now, ``None`` if it is gone."""
+    return next(
+        (p for p in places if p == place), next((p for p in places if p.is_of(place)), None)
+    )
 
 
 def _read(path: Path) -> ForwardRecord | None:
@@ -89,4 +104,4 @@ def _read(path: Path) -> ForwardRecord | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         _log.warning("Ignoring %s: %s", path, error)
         return None
-    return record if _ID.match(record.place.environment_id) else None
+    return record

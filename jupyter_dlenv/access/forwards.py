@@ -7,7 +7,6 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from ..errors import (
@@ -16,7 +15,7 @@ from ..errors import (
     LocalPortTakenError,
     NotAllowedError,
 )
-from .forward_records import ForwardRecord, ForwardRecords
+from .forward_records import ForwardRecord, ForwardRecords, now_at
 from .listener import LOCALHOST, Listener, bind, bind_near, who_listens
 from .relay import Place, Port, Target
 
@@ -97,11 +96,9 @@ class Forwards:
         self._entries: dict[int, _Entry] = {}
         self._changing = asyncio.Lock()
 
-    def list(self, environment_id: str = "") -> tuple[Forward, ...]:
+    def list(self, place: Place | None = None) -> tuple[Forward, ...]:
         """Return the forwards of one environment, or of all, by local port."""
-        entries = [
-            e for e in self._entries.values() if environment_id in ("", e.place.environment_id)
-        ]
+        entries = [e for e in self._entries.values() if place is None or e.place.is_of(place)]
         return tuple(sorted((e.forward for e in entries), key=lambda f: f.local_port))
 
     async def add(self, place: Place, port: int, *, local: int = 0, engine_id: str) -> Forward:
@@ -118,7 +115,7 @@ class Forwards:
         """
         self._check(port, local)
         async with self._changing:
-            for forward in self.list(place.environment_id):
+            for forward in self.list(place):
                 if forward.port == port and local in (0, forward.local_port):
                     return forward
             if local:
@@ -128,7 +125,7 @@ class Forwards:
             local = int(listening.getsockname()[1])
             forward = Forward(environment=place.name, port=port, local_port=local)
             entry = _Entry(place, engine_id, forward, None)
-            self._listen(entry, Listener(listening, partial(self._connect, place, Port(port))))
+            self._listen(entry, listening)
             self._entries[local] = entry
             try:
                 await self._record(entry)
@@ -146,7 +143,7 @@ class Forwards:
         """
         async with self._changing:
             entry = self._entries.get(local)
-            if entry is None or entry.place.environment_id != place.environment_id:
+            if entry is None or not entry.place.is_of(place):
                 raise ForwardNotFoundError(
                     f"No port {local} of this machine leads to the environment {place.name!r}."
                 )
@@ -173,16 +170,20 @@ class Forwards:
                 if entry.listener is None:
                     await self._revive(entry)
 
-    async def keep_only(self, environment_ids: Collection[str], *, engine_id: str) -> None:
-        """End the forwards of environments of this engine that are gone."""
+    async def keep_only(self, places: Collection[Place], *, owner: str, engine_id: str) -> None:
+        """End the forwards of environments that are gone, and let others follow re-created ones.
+
+        Args:
+            places: All environments of the owner on the engine.
+        """
         async with self._changing:
-            gone = [
-                entry
-                for entry in self._entries.values()
-                if entry.engine_id == engine_id
-                and entry.place.environment_id not in environment_ids
-            ]
-            for entry in gone:
+            for entry in list(self._entries.values()):
+                if entry.engine_id != engine_id or entry.place.owner != owner:
+                    continue
+                now = now_at(entry.place, places)
+                if now is not None:
+                    entry.place = now
+                    continue
                 await self._drop(entry)
                 if self._records is not None:
                     await asyncio.to_thread(self._records.discard, entry.place.environment_id)
@@ -210,12 +211,15 @@ class Forwards:
             entry.forward = replace(forward, problem=str(error))
         else:
             entry.forward = replace(forward, problem="")
-            connect = partial(self._connect, entry.place, Port(forward.port))
-            self._listen(entry, Listener(listening, connect))
+            self._listen(entry, listening)
 
-    def _listen(self, entry: _Entry, listener: Listener) -> None:
-        entry.listener = listener
-        listener.start()
+    def _listen(self, entry: _Entry, listening: socket.socket) -> None:
+        async def connect() -> socket.socket:
+            # Wherever the environment is by then.
+            return await self._connect(entry.place, Port(entry.forward.port))
+
+        entry.listener = Listener(listening, connect)
+        entry.listener.start()
 
     async def _drop(self, entry: _Entry) -> None:
         del self._entries[entry.forward.local_port]
@@ -243,7 +247,7 @@ class Forwards:
     async def _record(self, changed: _Entry) -> None:
         if self._records is None:
             return
-        ports = [(f.local_port, f.port) for f in self.list(changed.place.environment_id)]
+        ports = [(f.local_port, f.port) for f in self.list(changed.place)]
         record = ForwardRecord(place=changed.place, engine_id=changed.engine_id, ports=tuple(ports))
         await asyncio.to_thread(self._records.write, record)
 

@@ -67,7 +67,7 @@ class Keeper:
     async def list(self, place: Place) -> tuple[Forward, ...]:
         """Return the forwards of an environment."""
         if await self._is_keeper():
-            return self._forwards.list(place.environment_id)
+            return self._forwards.list(place)
         return await ask_list(self._directory, place)
 
     async def add(self, place: Place, port: int, *, local: int, engine_id: str) -> Forward:
@@ -149,7 +149,7 @@ class Keeper:
         if request["op"] == "remove":
             await self._forwards.remove(place, int(request["local"]))
             return None
-        return [forward.to_json() for forward in self._forwards.list(place.environment_id)]
+        return [forward.to_json() for forward in self._forwards.list(place)]
 
 
 async def ask_list(directory: Path, place: Place) -> tuple[Forward, ...]:

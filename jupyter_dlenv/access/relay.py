@@ -32,6 +32,7 @@ class Place:
     """Where an environment is reached: all that outlives a restart of it, and of ourselves."""
 
     environment_id: str
+    owner: str
     name: str
     container_id: str
     runtime_dir: str
@@ -40,10 +41,15 @@ class Place:
     def of(cls, environment: Environment) -> Place:
         return cls(
             environment_id=environment.id,
+            owner=environment.owner,
             name=environment.name,
             container_id=environment.container_id,
             runtime_dir=environment.runtime_dir,
         )
+
+    def is_of(self, other: Place) -> bool:
+        """Tell whether this is the same environment, before or after it was re-created."""
+        return (self.owner, self.name) == (other.owner, other.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,11 @@ from traitlets import Float
 from ..access.forward_records import ForwardRecords
 from ..access.forwards import Forwards
 from ..access.keeper import Keeper
+from ..access.relay import Place
 from ..access.unix_doors import UnixDoors
 from ..configuration import Configuration
 from ..environments import Environments
+from ..models import Environment
 from .events import EVENT_SCHEMAS, Announcer
 from .handlers import ROUTES, url_pattern
 from .jobs import Job, Jobs
@@ -137,17 +139,19 @@ class DlenvApp(ExtensionApp):
         return [job.to_json() for job in running if not job.progress.phase.ended] or None
 
     async def _start_jupyter_server_extension(self, _serverapp: Any) -> None:
-        watcher = Watcher(self.environments, self._announcer, looked=self._forwards_of)
+        watcher = Watcher(self.environments, self._announcer, looked=self._keep_ways)
         watching = asyncio.create_task(watcher.run(), name="dlenv watcher")
         keeping = asyncio.create_task(self.keeper.run(), name="dlenv keeper of forwards")
         self._at_stop.push_async_callback(_end, {watching, keeping})
         waiting = asyncio.create_task(take_over(self.environments, self.jobs), name="dlenv line")
         self._at_stop.push_async_callback(_end, {waiting})
 
-    async def _forwards_of(self, environment_ids: set[str], *, engine_id: str) -> None:
-        await self._forwards.keep_only(environment_ids, engine_id=engine_id)
+    async def _keep_ways(self, environments: tuple[Environment, ...], *, engine_id: str) -> None:
+        places = [Place.of(environment) for environment in environments]
+        owner = self.environments().owner
+        await self._forwards.keep_only(places, owner=owner, engine_id=engine_id)
         await self._forwards.try_again()
-        await self.doors.keep_only(environment_ids)
+        await self.doors.keep_only({place.environment_id for place in places})
 
     async def stop_extension(self) -> None:
         """Cancel what runs and let go of the engine; environments and their kernels run on."""

@@ -24,9 +24,9 @@ _LONGEST_BLINDNESS = 60.0
 
 
 class Looked(Protocol):
-    """Whoever wants to know which environments of an engine there are."""
+    """Whoever wants to know which environments of this server there are."""
 
-    async def __call__(self, environment_ids: set[str], *, engine_id: str) -> None: ...
+    async def __call__(self, environments: tuple[Environment, ...], *, engine_id: str) -> None: ...
 
 
 class Watcher:
@@ -46,7 +46,7 @@ class Watcher:
         Args:
             environments: The environments of this server.
             announcer: Hears what has changed.
-            looked: Called after each look with the ids that there are.
+            looked: Called after each look with what there is.
         """
         self._environments = environments
         self._looked = looked
@@ -87,7 +87,7 @@ class Watcher:
 
     async def _look(self, environments: Environments) -> None:
         found = await environments.list()
-        await self._looked({e.id for e in found}, engine_id=(await environments.engine.probe()).id)
+        await self._looked(found, engine_id=(await environments.engine.probe()).id)
         now = {e.id: e for e in found if e.status is not Status.LAUNCHING}
         before, self._known = self._known, now
         if before is None:

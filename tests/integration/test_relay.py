@@ -202,7 +202,7 @@ async def test_a_forward_takes_the_number_that_the_port_has_inside_or_the_next_f
         forward = await forwards.add(place, wanted, engine_id="e")
 
     assert wanted < forward.local_port < wanted + 200
-    assert (forward,) == forwards.list(place.environment_id)
+    assert (forward,) == forwards.list(place)
 
 
 async def test_a_local_port_that_is_taken_is_refused_with_who_has_it(place, forwards):
@@ -351,7 +351,8 @@ async def test_forwards_end_with_their_environment(environments, place, forwards
 
     await environments.remove("a")
     left = environments.forward_records.read_all()
-    await forwards.keep_only((), engine_id=(await environments.engine.probe()).id)
+    engine_id = (await environments.engine.probe()).id
+    await forwards.keep_only((), owner=environments.owner, engine_id=engine_id)
 
     assert ([1], []) == ([len(r.ports) for r in recorded], left)
     assert () == forwards.list()
@@ -362,3 +363,22 @@ async def test_what_is_recorded_can_be_read_by_its_owner_alone(environments, pla
 
     (path,) = environments.forward_records._directory.iterdir()
     assert (0o600, 0o700) == (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777)
+
+
+async def test_forwards_follow_an_environment_that_is_recreated(
+    environments, place, forwards, serve
+):
+    engine_id = (await environments.engine.probe()).id
+    port = await free_port()
+    forward = await forwards.add(place, port, local=await free_port(), engine_id=engine_id)
+
+    await environments.recreate("a")
+    now = Place.of(await environments.get("a"))
+    await serve("a", "127.0.0.1", port)
+    await environments.list()
+    await forwards.keep_only([now], owner=environments.owner, engine_id=engine_id)
+
+    assert now.environment_id != place.environment_id
+    assert (forward,) == forwards.list(now)
+    assert answer(b"x") == await call(forward.local_port, b"x")
+    assert [now] == [record.place for record in environments.forward_records.read_all()]
