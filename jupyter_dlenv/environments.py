@@ -39,6 +39,7 @@ from .errors import (
 from .images.prepare import PreparedImage
 from .kernels.kernelspecs import KernelSpecs
 from .kernels.link import AgentLink
+from .kernels.warmth import Warmth
 from .labels import ID, OWNER, ROLE, EnvironmentLabels
 from .launcher import own_identity
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status, validate_name
@@ -80,6 +81,7 @@ class Environments:
         policy: Policy,
         data_dir: Path,
         runtime_dir: Path,
+        warmth: Warmth = Warmth(),  # noqa: B008 - it is frozen
     ) -> None:
         self.engine = engine
         self.owner = owner
@@ -88,6 +90,7 @@ class Environments:
         self._policy = policy
         self._cache_dir = data_dir / "images"
         self._runtime_dirs = RuntimeDirs(runtime_dir)
+        self._warmth = warmth
 
     async def launch(
         self,
@@ -124,7 +127,7 @@ class Environments:
             )
             making = asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
             await to_its_end(making)
-            plan = self._plan(spec, facts, labels, prepared)
+            plan = self._plan(self._warmth.applied_to(spec), facts, labels, prepared)
             try:
                 container_id = await self.engine.create(plan)
             except ContainerNameTakenError as error:
