@@ -15,6 +15,7 @@ engine itself said is kept in ``detail``, word for word.
     ├── EnvironmentNotRunningError  environment-not-running
     ├── LaunchCancelledError        launch-cancelled
     ├── JobNotFoundError            job-not-found
+    ├── KernelExitUnknownError      kernel-exit-unknown
     ├── NoFreeGpuError              no-free-gpu
     ├── EngineError                 engine-error
     │   ├── EngineUnreachableError  engine-unreachable
@@ -303,6 +304,13 @@ class KernelStartError(AgentError):
 
     code = "kernel-start"
     default_hint = "The last lines of the kernel's log are below."
+
+
+class KernelExitUnknownError(DlenvError):
+    """A kernel has not ended by itself, or so long ago that it is forgotten."""
+
+    code = "kernel-exit-unknown"
+    default_hint = "Only ends that nobody asked for are remembered, of kernels in environments."
 
 
 class NoFreeGpuError(DlenvError):

@@ -25,6 +25,7 @@ from ..models import Environment, Status
 from .last_exit import KERNEL_EXIT, LastExit, explain_environment, explain_kernel
 from .link import AgentLink, HeldKernel, KernelExit, nobody_listens
 from .paths import to_host, to_inside
+from .seen import forget
 
 _LINK_TIMEOUT = 10.0
 _RETRY_INTERVAL = 1.0
@@ -55,6 +56,8 @@ class DlenvProvisioner(KernelProvisionerBase):
         self.last_exit: LastExit | None = None
         #: Whether an earlier process has started the kernel.
         self.adopted = False
+        #: The pages that have been given what they missed of an adopted kernel.
+        self.caught_up: set[str] = set()
         self._directory = Path()
         self._note: dict[str, Any] = {}
         self._observed: Environment | None = None
@@ -75,6 +78,11 @@ class DlenvProvisioner(KernelProvisionerBase):
     def record(self) -> Path:
         """Return where the kernel tells what it said; see ``kernels/record.py``."""
         return self._directory / f"{self._prefix}-6"
+
+    @property
+    def sessions(self) -> list[dict[str, str]]:
+        """Return the sessions that were remembered last."""
+        return list(self._note.get("sessions", []))
 
     @property
     def private_dir(self) -> Path:
@@ -153,7 +161,7 @@ class DlenvProvisioner(KernelProvisionerBase):
     async def let_go(self) -> None:
         """Leave the kernel running, for the next process that looks after it."""
         self._running = False
-        await self.cleanup()
+        await self._release()
 
     async def poll(self) -> int | None:
         """Return the exit code of an ended kernel; ``None`` while it runs or nobody can know.
@@ -194,12 +202,9 @@ class DlenvProvisioner(KernelProvisionerBase):
         """Let go of the agent, unless the kernel starts again; the environment stays as it is."""
         if restart:
             return
-        self._shut_down = True
-        if self._following is not None:
-            self._following.cancel()
-        if self._link is not None:
-            link, self._link = self._link, None
-            await link.aclose()
+        await self._release()
+        if self._prefix:
+            await asyncio.to_thread(forget, self.private_dir, self.kernel_id)
 
     def resolve_path(self, path: str) -> str | None:
         """Return the host's path of a file inside, so that a traceback can be clicked."""
@@ -210,6 +215,14 @@ class DlenvProvisioner(KernelProvisionerBase):
         elif not path.startswith("/"):
             path = f"{self._cwd}/{path}"
         return to_host(path, self._observed.spec.mounts) or None
+
+    async def _release(self) -> None:
+        self._shut_down = True
+        if self._following is not None:
+            self._following.cancel()
+        if self._link is not None:
+            link, self._link = self._link, None
+            await link.aclose()
 
     async def _look(self) -> Environment:
         configuration = await asyncio.to_thread(Configuration.load, parent=self.parent)

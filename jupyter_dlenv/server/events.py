@@ -16,7 +16,11 @@ _SCHEMAS = Path(__file__).parent / "schemas"
 
 ENVIRONMENT = "https://schema.jupyter-dlenv.org/environment/v1"
 PROGRESS = "https://schema.jupyter-dlenv.org/progress/v1"
-EVENT_SCHEMAS = (_SCHEMAS / "environment.yaml", _SCHEMAS / "progress.yaml")
+EVENT_SCHEMAS = (
+    _SCHEMAS / "environment.yaml",
+    _SCHEMAS / "progress.yaml",
+    _SCHEMAS / "kernel_exit.yaml",
+)
 
 Action = Literal["launched", "started", "stopped", "removed", "failed"]
 

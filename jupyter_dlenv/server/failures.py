@@ -20,6 +20,7 @@ STATUS: dict[type[DlenvError], HTTPStatus] = {
     errors.EnvironmentNotRunningError: HTTPStatus.CONFLICT,
     errors.LaunchCancelledError: HTTPStatus.CONFLICT,
     errors.JobNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.KernelExitUnknownError: HTTPStatus.NOT_FOUND,
     errors.EngineUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EnginePermissionError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineTooOldError: HTTPStatus.SERVICE_UNAVAILABLE,
