@@ -21,6 +21,7 @@ from .access.ssh import SshSettings
 from .engines import open_engine
 from .environments import Environments
 from .images.catalogue import Catalogue
+from .kernels.warmth import Warmth
 from .models import EnvironmentSpec, Mount
 from .plan import Caller
 from .policy import Policy
@@ -85,6 +86,25 @@ class Configuration(Configurable):
     max_gpus = Integer(-1, help="GPUs that one owner may hold at once; -1 is no limit.").tag(
         config=True
     )
+    warm_kernels = Integer(
+        1,
+        min=0,
+        max=16,
+        help="Idle kernels that each environment keeps ready; 0 keeps none. An environment's "
+        "variable DLENV_WARM_KERNELS overrides it.",
+    ).tag(config=True)
+    preload = Dict(
+        key_trait=Unicode(),
+        value_trait=List(Unicode()),
+        default_value={
+            "*/pytorch[:@]*": ["torch"],
+            "*/tensorflow[:@]*": ["tensorflow"],
+            "*/jax[:@]*": ["jax"],
+        },
+        help="Shell patterns over image references, and the modules that an idle kernel imports "
+        "ahead there if 4 GB of memory are left. An environment's variable DLENV_PRELOAD "
+        "overrides it; empty imports nothing.",
+    ).tag(config=True)
     max_environments = Integer(-1, help="Environments of one owner; -1 is no limit.").tag(
         config=True
     )
@@ -209,6 +229,10 @@ class Configuration(Configurable):
             runtime_dir=Path(self.runtime_dir),
             catalogue=Catalogue.load(registry=self.catalogue_registry),
             ssh=self.ssh_settings,
+            warmth=Warmth(
+                kernels=self.warm_kernels,
+                preload={pattern: tuple(modules) for pattern, modules in self.preload.items()},
+            ),
         )
 
     def with_default_mount(self, spec: EnvironmentSpec, directory: str) -> EnvironmentSpec:

@@ -47,6 +47,7 @@ from .host import read_host
 from .images.catalogue import Catalogue
 from .images.library import ImageLibrary
 from .kernels.kernelspecs import KernelSpecs
+from .kernels.warmth import Warmth
 from .labels import ID, OWNER, ROLE
 from .making import Making, wish_of
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status, validate_name
@@ -87,6 +88,7 @@ class Environments:
         gpu_reader: Callable[[], Reader] = NvmlReader,
         catalogue: Catalogue | None = None,
         ssh: SshSettings | None = None,
+        warmth: Warmth = Warmth(),  # noqa: B008 - it is frozen
     ) -> None:
         self.engine = engine
         self.owner = owner
@@ -114,6 +116,7 @@ class Environments:
             self.ssh,
             owner=owner,
             caller=caller,
+            warmth=warmth,
         )
         self._recreating = Recreating(
             engine,

@@ -20,6 +20,7 @@ engine itself said is kept in ``detail``, word for word.
     ├── PullCancelledError          pull-cancelled
     ├── SaveCancelledError          save-cancelled
     ├── JobNotFoundError            job-not-found
+    ├── KernelExitUnknownError      kernel-exit-unknown
     ├── NoFreeGpuError              no-free-gpu
     │   └── GpusTakenError          gpus-taken
     ├── SshUnavailableError         ssh-unavailable
@@ -430,6 +431,13 @@ class NotCarriedError(AgentError):
         "Numbers, texts, lists, dictionaries, NumPy arrays and pandas tables can. "
         "With --pickle anything can, if you trust what runs in the environment."
     )
+
+
+class KernelExitUnknownError(DlenvError):
+    """A kernel has not ended by itself, or so long ago that it is forgotten."""
+
+    code = "kernel-exit-unknown"
+    default_hint = "Only ends that nobody asked for are remembered, of kernels in environments."
 
 
 class NoFreeGpuError(DlenvError):

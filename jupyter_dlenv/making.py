@@ -25,6 +25,7 @@ from .gpus.leases import CreateContainer, GpuLeases, Wish
 from .gpus.line import PlaceInLine
 from .gpus.sight import look_inside, trouble
 from .images.prepare import PreparedImage
+from .kernels.warmth import Warmth
 from .labels import ID, EnvironmentLabels, gpus_of
 from .launcher import own_identity
 from .models import Environment, EnvironmentSpec, Phase, Progress
@@ -64,6 +65,7 @@ class Making:
         *,
         owner: str,
         caller: Caller,
+        warmth: Warmth,
     ) -> None:
         self._engine = engine
         self._leases = leases
@@ -71,6 +73,7 @@ class Making:
         self._ssh = ssh
         self._owner = owner
         self._caller = caller
+        self._warmth = warmth
 
     async def make(
         self,
@@ -226,7 +229,7 @@ class Making:
         )
 
     def _plan(self, draft: _Draft, gpus: tuple[str, ...]) -> ContainerPlan:
-        spec, labels = draft.spec, replace(draft.labels, gpus=gpus)
+        spec, labels = self._warmth.applied_to(draft.spec), replace(draft.labels, gpus=gpus)
         if draft.prepared is None:
             return process_container(spec, labels=labels)
         return image_container(

@@ -55,6 +55,12 @@ class RuntimeDirs:
         inner.mkdir(exist_ok=True)
         inner.chmod(0o1777)
 
+    def with_agents(self) -> list[Path]:
+        """Return the inner directories in which the socket of an agent is."""
+        sockets = self._base.glob(f"*/{_INNER}/agent.sock")
+        inner = [socket.parent for socket in sockets]
+        return [path for path in inner if self.trusts(path, path.parent.name)]
+
     def discard(self, inner: Path) -> None:
         """Remove the directories of an environment, if they are there."""
         shutil.rmtree(inner.parent, ignore_errors=True)

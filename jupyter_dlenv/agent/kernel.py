@@ -11,13 +11,13 @@ import socket
 import sys
 import time
 import traceback
-from typing import Any, Dict
+from typing import Any, BinaryIO, Dict, List, Type
 
-from . import linux
+from . import linux, record
 from .wire import encode
 
-#: shell, iopub, stdin, control, heartbeat: ``PREFIX-1`` to ``PREFIX-5``.
-CHANNELS = 5
+#: shell, iopub, stdin, control, heartbeat, record: ``PREFIX-1`` to ``PREFIX-6``.
+CHANNELS = 6
 _BIND_LIMIT = 30.0
 
 
@@ -28,26 +28,44 @@ def wait_for_adoption(parent: int) -> None:
 
 
 def run(channel: socket.socket) -> None:
-    """Be the kernel that the supervisor describes on the channel, until it is shut down."""
+    """Be the kernel that the supervisor describes on the channel, until it is shut down.
+
+    A warm one gets ready for anybody first, and waits for the second line, which says whose
+    it is.  Whatever of the user's runs by itself, such as start-up files, waits as well.
+    """
     linux.die_with_parent()
     os.setsid()
     channel.sendall(encode({"pid": os.getpid()}))
     # From here on the supervisor knows the pid, so it will see this process end.
     with channel.makefile("rb") as lines:
-        line = lines.readline()
-    if not line:
-        return
-    request = json.loads(line)
-    _redirect(request["log"])
-    try:
-        _reset(request)
-        app = _initialize(request)
-    except BaseException:  # noqa: BLE001  SystemExit too: traitlets exits on bad configuration
-        traceback.print_exc()
-        sys.exit(1)
-    channel.sendall(encode({"bound": True}))
+        request = _read(lines)
+        if not request:
+            return
+        _redirect(request["log"])
+        try:
+            _reset()
+            if not request["warm"]:
+                _settle(request)
+            app = _initialize(request)
+            channel.sendall(encode({"bound": True}))
+            if request["warm"]:
+                channel.sendall(encode({"preloaded": _preload(request["preload"])}))
+                request = _read(lines)
+                if not request:
+                    return
+                _hand_over(app, request)
+                channel.sendall(encode({"handed_over": True}))
+        except BaseException:  # noqa: BLE001  SystemExit too: traitlets exits on bad configuration
+            traceback.print_exc()
+            sys.exit(1)
     channel.close()
     app.start()
+
+
+def _read(lines: BinaryIO) -> Dict[str, Any]:
+    line = lines.readline()
+    request: Dict[str, Any] = json.loads(line) if line else {}
+    return request
 
 
 def _redirect(log: str) -> None:
@@ -60,13 +78,18 @@ def _redirect(log: str) -> None:
     os.close(output)
 
 
-def _reset(request: Dict[str, Any]) -> None:
+def _reset() -> None:
     """Undo what is shared with the zygote and all its other kernels."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    os.environ.update(request["env"])
     os.environ.pop("JPY_PARENT_PID", None)
+    os.environ.pop("JPY_SESSION_NAME", None)
+
+
+def _settle(request: Dict[str, Any]) -> None:
+    """Take on the variables and the directory of whoever asked, and luck of one's own."""
+    os.environ.update(request["env"])
     time.tzset()
     try:
         os.chdir(request["cwd"] or request["home"])
@@ -82,7 +105,89 @@ def _reset(request: Dict[str, Any]) -> None:
 
 def _initialize(request: Dict[str, Any]) -> Any:
     prefix = request["prefix"]
-    connection_file = prefix + ".json"
+    _write_connection_file(prefix, request["key"])
+    sys.argv = ["ipykernel_launcher", "-f", prefix + ".json"]
+    app = _app_class(warm=request["warm"]).instance()
+    app.initialize(sys.argv[1:])
+    recorder = record.Recorder()
+    recorder.watch(app)
+    recorder.serve("%s-%d" % (prefix, CHANNELS))
+    for channel in range(1, CHANNELS + 1):
+        path = "%s-%d" % (prefix, channel)
+        _wait_for(path)
+        os.chmod(path, request["socket_mode"])
+    return app
+
+
+def _app_class(warm: bool) -> Type[Any]:
+    from ipykernel.kernelapp import IPKernelApp
+
+    base: Any = IPKernelApp
+
+    class App(base):  # type: ignore[misc]
+        def log_connection_info(self) -> None:
+            # The original also fills the log with advice for those who start one in a terminal.
+            names = ("shell", "iopub", "stdin", "hb", "control")
+            self._ports = {name: getattr(self, name + "_port") for name in names}
+
+    class WarmApp(App):
+        """Leaves out what runs code of the user, whose variables and directory are unknown."""
+
+        def init_gui_pylab(self) -> None:
+            pass
+
+        def init_extensions(self) -> None:
+            pass
+
+        def init_code(self) -> None:
+            pass
+
+        def finish(self) -> None:
+            super().init_gui_pylab()
+            super().init_extensions()
+            super().init_code()
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+    return WarmApp if warm else App
+
+
+def _preload(modules: List[str]) -> Dict[str, str]:
+    """Import modules; return the reasons for those that cannot be, and leave no GPU open."""
+    failed = {}
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except BaseException as error:  # noqa: BLE001  whatever a foreign module does
+            failed[name] = "%s: %s" % (type(error).__name__, error)
+            traceback.print_exc()
+    if modules and linux.uses_gpu():
+        # It would hold memory of a GPU that nobody has asked for.
+        raise RuntimeError("importing %s opened a GPU" % ", ".join(modules))
+    return failed
+
+
+def _hand_over(app: Any, request: Dict[str, Any]) -> None:
+    """Turn a warm kernel into the one that somebody asked for."""
+    before, prefix = app.connection_file[: -len(".json")], request["prefix"]
+    _redirect(request["log"])
+    _settle(request)
+    app.session.key = request["key"].encode()
+    os.unlink(before + ".json")
+    if prefix != before:
+        for channel in range(1, CHANNELS + 1):
+            # Whoever connects finds the socket by its new name; those connected notice nothing.
+            os.rename("%s-%d" % (before, channel), "%s-%d" % (prefix, channel))
+        app.ip = prefix
+    _write_connection_file(prefix, request["key"])
+    app.connection_file = prefix + ".json"
+    sys.argv[2:] = [app.connection_file]
+    if "JPY_SESSION_NAME" in os.environ:
+        app.shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
+    app.finish()
+
+
+def _write_connection_file(prefix: str, key: str) -> None:
     info = {
         "transport": "ipc",
         "ip": prefix,
@@ -91,30 +196,13 @@ def _initialize(request: Dict[str, Any]) -> Any:
         "stdin_port": 3,
         "control_port": 4,
         "hb_port": 5,
-        "key": request["key"],
+        "key": key,
         "signature_scheme": "hmac-sha256",
         "kernel_name": "",
     }
-    descriptor = os.open(connection_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(prefix + ".json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w") as file:
         json.dump(info, file)
-    sys.argv = ["ipykernel_launcher", "-f", connection_file]
-    from ipykernel.kernelapp import IPKernelApp
-
-    class App(IPKernelApp):
-        def log_connection_info(self) -> None:
-            # The original also fills the log with advice for those who start one in a terminal.
-            names = ("shell", "iopub", "stdin", "hb", "control")
-            self._ports = {name: getattr(self, name + "_port") for name in names}
-
-    app = App.instance()
-    initialize: Any = app.initialize
-    initialize(sys.argv[1:])
-    for channel in range(1, CHANNELS + 1):
-        path = "%s-%d" % (prefix, channel)
-        _wait_for(path)
-        os.chmod(path, request["socket_mode"])
-    return app
 
 
 def _wait_for(path: str) -> None:

@@ -8,56 +8,22 @@ import os
 import re
 import secrets
 import signal
-import socket
 import time
-from typing import Any, Callable, Dict, List, Optional, Set
+from typing import Any, Callable, Dict, List, Optional
 
 from . import linux, listeners
 from .kernel import CHANNELS
-from .wire import MAX_LINE, RequestError, decode, encode, say, tail
+from .pool import Pool, Settings
+from .process import Kernel, Newborn
+from .wire import RequestError, say
 from .zygote_link import Zygote
 
-_START_LIMIT = 60.0
 _POLITE = 2.0
 _REMEMBERED = 50
-_ENDED_EARLY = "The kernel ended while it started."
+#: How long a kernel that shall not outlive its holder waits for it to come back.
+_ABANDONED = 30.0
 _PREFIX = re.compile(r"k-[0-9a-f]{8}\Z")
-_FILE = re.compile(r"k-[0-9a-f]{8}(-[1-5]|\.json|\.log)\Z")
-
-
-class Kernel:
-    """One kernel process, running or ended."""
-
-    def __init__(self, kernel_id: str, pid: int, path: str) -> None:
-        self.kernel_id = kernel_id
-        self.pid = pid
-        self.path = path
-        self.started = time.time()
-        #: What it has opened before any cell ran: no service of the user's.
-        self.own_sockets: Set[int] = set()
-        self.ended = asyncio.Event()
-        self.exit_code: Optional[int] = None
-        self.signal: Optional[int] = None
-
-    def to_json(self) -> Dict[str, Any]:
-        return {
-            "kernel_id": self.kernel_id,
-            "pid": self.pid,
-            "prefix": os.path.basename(self.path),
-            "started": self.started,
-            "exit_code": self.exit_code,
-            "signal": self.signal,
-        }
-
-    def send(self, signum: int) -> bool:
-        """Signal the kernel and what its cells have started; tell whether it was there."""
-        if self.ended.is_set():
-            return False
-        try:
-            os.killpg(self.pid, signum)
-        except OSError:
-            return False
-        return True
+_FILE = re.compile(r"k-[0-9a-f]{8}(-[1-6]|\.json|\.log)\Z")
 
 
 class Kernels:
@@ -72,6 +38,7 @@ class Kernels:
         self,
         directory: str,
         home: str,
+        settings: Settings,
         *,
         on_exit: Callable[[Dict[str, Any]], None],
         on_other: Callable[[int, int], None],
@@ -87,6 +54,8 @@ class Kernels:
         self._starting: "Dict[str, asyncio.Task[Any]]" = {}
         self._zygote: Optional[Zygote] = None
         self._zygote_lock = asyncio.Lock()
+        self._pool = Pool(settings, self._warm_kernel)
+        self._stopping = False
         own = os.stat(directory).st_uid == os.geteuid()
         # The directory lets nobody pass but its owner.  If that is another user than this one
         # (root in the container, somebody on the host), they could not connect otherwise.
@@ -99,6 +68,7 @@ class Kernels:
         """Load ipykernel before anybody asks; a failure is told to whoever asks."""
         try:
             await self._ready_zygote()
+            self._pool.fill(pause=0)
         except (RequestError, OSError) as error:
             say("kernels cannot be started: %s" % error)
 
@@ -110,6 +80,7 @@ class Kernels:
         Args:
             prefix: Names the sockets of an ended kernel, whose clients the new one then has;
                 empty for new ones.
+            env, cwd: Reach a kernel that ran before it was asked for, too.
 
         Raises:
             RequestError: It ended or was silent.
@@ -125,9 +96,20 @@ class Kernels:
             if old is not None:
                 self.forget(kernel_id)
             zygote = await self._ready_zygote()
-            return await self._fork(zygote, kernel_id, path, key, env, cwd)
+            request = {
+                "prefix": path,
+                "log": path + ".log",
+                "key": key,
+                "env": env,
+                "cwd": cwd,
+                "restart": bool(prefix),
+            }
+            return await self._hand_over(kernel_id, request) or await self._start_cold(
+                zygote, kernel_id, request
+            )
         finally:
             del self._starting[kernel_id]
+            self._pool.fill()
 
     def signal(self, kernel_id: str, signum: int) -> bool:
         """Signal a kernel's process group; a start under way is given up if it is to die."""
@@ -138,6 +120,40 @@ class Kernels:
             return True
         kernel = self._kernels.get(kernel_id)
         return kernel is not None and kernel.send(signum)
+
+    def hold(
+        self, kernel_id: str, holder: object, note: Optional[Dict[str, Any]], outlives: bool
+    ) -> Kernel:
+        """Have a connection look after a kernel that no other one looks after.
+
+        Args:
+            note: What to tell the next holder; ``None`` leaves it as it is.
+
+        Raises:
+            RequestError: Another one does, or it does not run.
+        """
+        kernel = self._kernels.get(kernel_id)
+        if kernel is None or kernel.ended.is_set():
+            raise RequestError("no-such-kernel", "The kernel %s does not run." % kernel_id)
+        if kernel.holder not in (None, holder):
+            raise RequestError("held", "The kernel %s is another server's." % kernel_id)
+        kernel.holder, kernel.outlives = holder, outlives
+        if note is not None:
+            kernel.note = note
+        return kernel
+
+    def let_go(self, holder: object) -> None:
+        """Note that a connection has ended; what shall not outlive it is ended after a while."""
+        for kernel in self._kernels.values():
+            if kernel.holder is holder:
+                kernel.holder = None
+                if not kernel.outlives and not kernel.ended.is_set():
+                    asyncio.get_event_loop().call_later(_ABANDONED, self._end_abandoned, kernel)
+
+    def _end_abandoned(self, kernel: Kernel) -> None:
+        if kernel.holder is None and not kernel.ended.is_set():
+            say("kernel %s ends: nobody has come back for it" % kernel.kernel_id)
+            kernel.send(signal.SIGKILL)
 
     def forget(self, kernel_id: str) -> bool:
         """Drop an ended kernel and its log."""
@@ -177,8 +193,10 @@ class Kernels:
 
     async def end_all(self) -> None:
         """End every process there is below this one, and remove every file of theirs."""
+        self._stopping = True
         for task in list(self._starting.values()):
             task.cancel()
+        self._pool.clear()
         living = list(self._processes.values())
         for signum, patience in ((signal.SIGTERM, _POLITE), (signal.SIGKILL, _POLITE)):
             for kernel in living:
@@ -202,6 +220,7 @@ class Kernels:
         async with self._zygote_lock:
             if self._zygote is not None and not self._zygote.usable:
                 say("packages have changed; ipykernel is loaded again")
+                self._pool.clear()
                 self._drop_zygote()
             if self._zygote is None:
                 self._zygote = Zygote(self._directory, self._home)
@@ -223,64 +242,95 @@ class Kernels:
             raise RequestError("bad-request", "The prefix is malformed or in use.")
         return path
 
-    async def _fork(
-        self, zygote: Zygote, kernel_id: str, path: str, key: str, env: Dict[str, str], cwd: str
-    ) -> Kernel:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            reader, writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_LINE)
-            try:
-                zygote.fork(theirs)
-            except OSError as error:
-                writer.close()
-                raise RequestError("kernel-start", "The zygote has ended: %s." % error) from error
-        kernel = None
+    async def _hand_over(self, kernel_id: str, request: Dict[str, Any]) -> Optional[Kernel]:
+        """Return a warm kernel that has become the wanted one; ``None`` if there is none."""
+        newborn = self._pool.take(request["env"])
+        if newborn is None:
+            return None
+        kernel = newborn.kernel
+        before = kernel.path
+        if not request["restart"]:
+            # A new kernel may as well keep the sockets that the warm one has.
+            request = {**request, "prefix": before, "log": before + ".log"}
+        kernel.kernel_id, kernel.path = kernel_id, request["prefix"]
         try:
-            pid = int((await _receive(reader, path))["pid"])
-            kernel = self._processes[pid] = Kernel(kernel_id, pid, path)
-            request = {
-                "prefix": path,
-                "log": path + ".log",
-                "key": key,
-                "env": env,
-                "cwd": cwd,
-                "home": self._home,
-                "socket_mode": self.socket_mode,
-            }
-            writer.write(encode(request))
-            await _receive(reader, path)
-            if kernel.ended.is_set():
-                raise RequestError("kernel-start", _ENDED_EARLY, tail(path + ".log"))
-            kernel.own_sockets = listeners.sockets_of(pid)
-            self._kernels[kernel_id] = kernel
+            newborn.tell({**request, "home": self._home})
+            await newborn.hear()
+            self._register(kernel, request["key"])
+        except RequestError as error:
+            say("a warm kernel could not be used: %s" % error)
+            return None
         finally:
-            writer.close()
-            if kernel is not None and kernel_id not in self._kernels:
-                # Failed or cancelled: nobody will ever ask for it.
-                kernel.send(signal.SIGKILL)
-                _unlink(path + ".log")
-        say("kernel %s runs (pid %d)" % (kernel_id, kernel.pid))
+            self._conclude(newborn)
+            if before != kernel.path:
+                _remove_sockets(before)
+                _unlink(before + ".log")
         return kernel
+
+    async def _start_cold(self, zygote: Zygote, kernel_id: str, request: Dict[str, Any]) -> Kernel:
+        newborn = await self._fork(zygote, kernel_id, request["prefix"])
+        try:
+            newborn.tell({**request, **self._common(), "warm": False})
+            await newborn.hear()
+            self._register(newborn.kernel, request["key"])
+        finally:
+            self._conclude(newborn)
+        return newborn.kernel
+
+    async def _warm_kernel(self, preload: List[str]) -> Newborn:
+        """Return a kernel that is nobody's yet."""
+        zygote = await self._ready_zygote()
+        path = self._path("k-" + secrets.token_hex(4))
+        newborn = await self._fork(zygote, "", path)
+        ready = False
+        try:
+            request = {"prefix": path, "log": path + ".log", "key": secrets.token_hex(32)}
+            newborn.tell({**request, **self._common(), "warm": True, "preload": preload})
+            await newborn.hear()
+            self._pool.give_up_import((await newborn.hear(preload=True))["preloaded"])
+            ready = True
+            return newborn
+        finally:
+            if not ready:
+                self._conclude(newborn)
+
+    async def _fork(self, zygote: Zygote, kernel_id: str, path: str) -> Newborn:
+        newborn = await Newborn.fork(zygote, kernel_id, path)
+        self._processes[newborn.kernel.pid] = newborn.kernel
+        return newborn
+
+    def _common(self) -> Dict[str, Any]:
+        return {"home": self._home, "socket_mode": self.socket_mode}
+
+    def _register(self, kernel: Kernel, key: str) -> None:
+        kernel.key = key
+        kernel.started = time.time()
+        kernel.own_sockets = listeners.sockets_of(kernel.pid)
+        kernel.oom_kills = linux.out_of_memory_kills()
+        self._kernels[kernel.kernel_id] = kernel
+        say("kernel %s runs (pid %d)" % (kernel.kernel_id, kernel.pid))
+
+    def _conclude(self, newborn: Newborn) -> None:
+        """End the talk with a new process; if it failed or was cancelled, the process too."""
+        kernel = newborn.kernel
+        wanted = self._kernels.get(kernel.kernel_id) is kernel
+        newborn.close(kill=not wanted)
+        if not wanted:
+            _unlink(kernel.path + ".log")
 
     def _end(self, kernel: Kernel, code: int, signum: int) -> None:
         kernel.exit_code, kernel.signal = code, signum
         kernel.ended.set()
         del self._processes[kernel.pid]
-        for suffix in [".json"] + ["-%d" % channel for channel in range(1, CHANNELS + 1)]:
-            _unlink(kernel.path + suffix)
+        _remove_sockets(kernel.path)
+        if not kernel.kernel_id:
+            # A warm one that nobody had asked for.
+            _unlink(kernel.path + ".log")
+            return
         how = "was ended by %s" % _name(signum) if signum else "ended with code %d" % code
         say("kernel %s (pid %d) %s" % (kernel.kernel_id, kernel.pid, how))
         if self._kernels.get(kernel.kernel_id) is kernel:
-            self._on_exit(
-                {
-                    "event": "exit",
-                    "kernel_id": kernel.kernel_id,
-                    "pid": kernel.pid,
-                    "exit_code": code,
-                    "signal": signum,
-                    "log": tail(kernel.path + ".log"),
-                }
-            )
+            self._on_exit(kernel.exit_event(stopping=self._stopping))
         ended = [name for name, other in self._kernels.items() if other.ended.is_set()]
         for name in ended[: max(0, len(ended) - _REMEMBERED)]:
             self.forget(name)
@@ -299,26 +349,16 @@ class Kernels:
             self.reap()
 
 
-async def _receive(reader: asyncio.StreamReader, path: str) -> Dict[str, Any]:
-    try:
-        line = await asyncio.wait_for(reader.readline(), _START_LIMIT)
-    except asyncio.TimeoutError as error:
-        message = "The kernel was silent for %d s." % _START_LIMIT
-        raise RequestError("kernel-start", message, tail(path + ".log")) from error
-    except OSError:
-        line = b""
-    answer = decode(line) if line else {}
-    if not answer or "error" in answer:
-        detail = str(answer.get("error", "")) or tail(path + ".log")
-        raise RequestError("kernel-start", _ENDED_EARLY, detail)
-    return answer
-
-
 def _name(signum: int) -> str:
     try:
         return signal.Signals(signum).name
     except ValueError:
         return "signal %d" % signum
+
+
+def _remove_sockets(path: str) -> None:
+    for suffix in [".json"] + ["-%d" % channel for channel in range(1, CHANNELS + 1)]:
+        _unlink(path + suffix)
 
 
 def _unlink(path: str) -> None:

@@ -10,6 +10,7 @@ import re
 from typing import List
 
 from . import users
+from .pool import Settings
 from .supervisor import Supervisor
 from .wire import say
 
@@ -23,10 +24,11 @@ def main(argv: List[str]) -> int:
     if arguments.uid is not None:
         users.become(arguments.uid, arguments.gid, arguments.user_name, arguments.home)
     _set_variables(arguments.home, own_home=arguments.uid is not None)
+    settings = Settings.take(os.environ)
     if not os.access(arguments.directory, os.W_OK | os.X_OK):
         say("uid %d may not write in %s" % (os.getuid(), arguments.directory))
         return 1
-    asyncio.run(Supervisor(arguments.directory, arguments.home).run())
+    asyncio.run(Supervisor(arguments.directory, arguments.home, settings).run())
     return 0
 
 

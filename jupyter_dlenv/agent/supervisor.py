@@ -20,10 +20,12 @@ import platform
 import re
 import signal
 import sys
-from typing import Any, Dict, Set
+from typing import Any, Dict, Optional, Set
 
 from . import linux, listeners
 from .kernels import Kernels
+from .pool import Settings
+from .process import Kernel
 from .relay import Relay
 from .sshd import SshServer
 from .wire import MAX_LINE, PROTOCOL, RequestError, decode, encode, say
@@ -36,7 +38,7 @@ _LARGEST_BACKLOG = 4 * MAX_LINE
 class Supervisor:
     """Serves one directory until it is told to stop."""
 
-    def __init__(self, directory: str, home: str) -> None:
+    def __init__(self, directory: str, home: str, settings: Settings) -> None:
         self._directory = directory
         self._home = home
         self._socket = os.path.join(directory, "agent.sock")
@@ -44,12 +46,15 @@ class Supervisor:
         self._conversations: "Set[asyncio.Task[None]]" = set()
         self._stopping = asyncio.Event()
         self._ssh = SshServer(directory)
-        self._kernels = Kernels(directory, home, on_exit=self._broadcast, on_other=self._ssh.reaped)
+        self._kernels = Kernels(
+            directory, home, settings, on_exit=self._broadcast, on_other=self._ssh.reaped
+        )
         self._operations = {
             "hello": self._hello,
             "start_kernel": self._start_kernel,
             "signal": self._signal,
             "kernels": self._list_kernels,
+            "hold": self._hold,
             "forget": self._forget,
             "ssh": self._configure_ssh,
             "listeners": self._listeners,
@@ -128,6 +133,7 @@ class Supervisor:
             for kernel_id in tied:
                 self._kernels.signal(kernel_id, signal.SIGKILL)
             self._writers.discard(writer)
+            self._kernels.let_go(writer)
             writer.close()
 
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter, tied: Set[str]) -> None:
@@ -136,7 +142,7 @@ class Supervisor:
             request = decode(line)
             answer["id"] = request.get("id")
             operation = self._operations.get(str(request.get("op")), _unknown)
-            answer["ok"] = await operation(request)
+            answer["ok"] = await operation(request, writer)
             if request.get("tied") is True and request.get("op") == "start_kernel":
                 tied.add(_kernel_id(request))
         except RequestError as error:
@@ -161,7 +167,7 @@ class Supervisor:
             return
         writer.write(encode(value))
 
-    async def _hello(self, _: Dict[str, Any]) -> Dict[str, Any]:
+    async def _hello(self, _: Dict[str, Any], __: object) -> Dict[str, Any]:
         try:
             ipykernel = importlib.metadata.version("ipykernel")
         except importlib.metadata.PackageNotFoundError:
@@ -177,7 +183,7 @@ class Supervisor:
             "home": self._home,
         }
 
-    async def _start_kernel(self, request: Dict[str, Any]) -> Dict[str, Any]:
+    async def _start_kernel(self, request: Dict[str, Any], asker: object) -> Dict[str, Any]:
         env = request.get("env", {})
         if not isinstance(env, dict) or not all(
             isinstance(name, str) and isinstance(value, str) and name and "=" not in name
@@ -191,21 +197,34 @@ class Supervisor:
             env,
             _text(request, "cwd"),
         )
-        return {"pid": kernel.pid, "prefix": os.path.basename(kernel.path)}
+        if asker not in self._writers:
+            # Gone meanwhile: nobody will ever ask for it.
+            kernel.send(signal.SIGKILL)
+        elif "outlives" in request:
+            self._kernels.hold(kernel.kernel_id, asker, _note(request), _outlives(request))
+        else:
+            # Somebody of an earlier version, who takes care of its kernels by other means.
+            kernel.outlives = True
+        return _place(kernel)
 
-    async def _signal(self, request: Dict[str, Any]) -> Dict[str, Any]:
+    async def _hold(self, request: Dict[str, Any], asker: object) -> Dict[str, Any]:
+        kernel = self._kernels.hold(_kernel_id(request), asker, _note(request), _outlives(request))
+        # Whoever is here can run code as the user of the kernel, so the key tells no secret.
+        return {**_place(kernel), "key": kernel.key, "note": kernel.note}
+
+    async def _signal(self, request: Dict[str, Any], _: object) -> Dict[str, Any]:
         signum = request.get("signum")
         if not isinstance(signum, int) or not 0 <= signum < signal.NSIG:
             raise RequestError("bad-request", "signum is the number of a signal.")
         return {"delivered": self._kernels.signal(_kernel_id(request), signum)}
 
-    async def _list_kernels(self, _: Dict[str, Any]) -> Dict[str, Any]:
+    async def _list_kernels(self, _: Dict[str, Any], __: object) -> Dict[str, Any]:
         return {"kernels": [kernel.to_json() for kernel in self._kernels.list()]}
 
-    async def _forget(self, request: Dict[str, Any]) -> Dict[str, Any]:
+    async def _forget(self, request: Dict[str, Any], _: object) -> Dict[str, Any]:
         return {"forgotten": self._kernels.forget(_kernel_id(request))}
 
-    async def _configure_ssh(self, request: Dict[str, Any]) -> Dict[str, Any]:
+    async def _configure_ssh(self, request: Dict[str, Any], _: object) -> Dict[str, Any]:
         return self._ssh.configure(
             _text(request, "host_key"),
             _text(request, "authorized_keys"),
@@ -213,19 +232,34 @@ class Supervisor:
             own_system=request.get("own_system") is True,
         )
 
-    async def _listeners(self, request: Dict[str, Any]) -> Dict[str, Any]:
+    async def _listeners(self, request: Dict[str, Any], _: object) -> Dict[str, Any]:
         loop = asyncio.get_running_loop()
         root = os.getpid() if request.get("own") is True else None
         kernels = {kernel.pid: kernel.own_sockets for kernel in self._kernels.list()}
         return {"listeners": await loop.run_in_executor(None, listeners.describe, kernels, root)}
 
-    async def _shutdown(self, _: Dict[str, Any]) -> Dict[str, Any]:
+    async def _shutdown(self, _: Dict[str, Any], __: object) -> Dict[str, Any]:
         self._stopping.set()
         return {}
 
 
-async def _unknown(_: Dict[str, Any]) -> Dict[str, Any]:
+async def _unknown(_: Dict[str, Any], __: object) -> Dict[str, Any]:
     raise RequestError("bad-request", "There is no such operation.")
+
+
+def _place(kernel: Kernel) -> Dict[str, Any]:
+    return {"pid": kernel.pid, "prefix": os.path.basename(kernel.path)}
+
+
+def _note(request: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    note = request.get("note")
+    if note is not None and not isinstance(note, dict):
+        raise RequestError("bad-request", "note is an object.")
+    return note
+
+
+def _outlives(request: Dict[str, Any]) -> bool:
+    return request.get("outlives") is True
 
 
 def _kernel_id(request: Dict[str, Any]) -> str:

@@ -52,12 +52,31 @@ class KernelProcess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldKernel:
+    """A kernel that this link looks after from now on, with what its last holder noted."""
+
+    process: KernelProcess
+    key: str
+    note: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KernelExit:
-    """How a kernel ended: the exit code is negative for a signal, as in ``subprocess``."""
+    """How a kernel ended, as far as the agent knows.
+
+    Attributes:
+        exit_code: Negative for a signal, as in ``subprocess``.
+        stopping: The agent was being stopped, and all of the environment with it.
+        shm_size, shm_free: Of ``/dev/shm``, in bytes.
+    """
 
     exit_code: int
     signal: int
     log: str
+    out_of_memory: bool = False
+    stopping: bool = False
+    shm_size: int = 0
+    shm_free: int = 0
 
 
 class AgentLink:
@@ -116,14 +135,18 @@ class AgentLink:
         cwd: str,
         prefix: str = "",
         tied: bool = False,
+        note: Mapping[str, Any] | None = None,
+        outlives: bool = False,
     ) -> KernelProcess:
-        """Start a kernel and return it when it listens.
+        """Start a kernel and return it when it listens; this link looks after it then.
 
         Whoever is cancelled here leaves no kernel behind.
 
         Args:
             prefix: Of the kernel that this one follows, so that its clients reach this one.
             tied: The kernel ends with this connection, however that ends.
+            note: What ``hold`` tells whoever looks after it next.
+            outlives: Whether it runs on when this link has ended and nobody comes for it.
 
         Raises:
             KernelStartError: With the end of its log in ``detail``.
@@ -139,15 +162,30 @@ class AgentLink:
                 env=dict(env),
                 cwd=cwd,
                 tied=tied,
+                note=dict(note or {}),
+                outlives=outlives,
             )
         except (AgentUnreachableError, asyncio.CancelledError):
             self._send(0, "signal", kernel_id=kernel_id, signum=signal.SIGKILL)
             raise
-        prefix = str(answer["prefix"])
-        # It becomes a path on this side.
-        if not prefix.replace("-", "").isalnum():
-            raise AgentError("The agent named impossible sockets.", detail=prefix)
-        return KernelProcess(kernel_id=kernel_id, pid=int(answer["pid"]), prefix=prefix)
+        return _process(kernel_id, answer)
+
+    async def hold(
+        self, kernel_id: str, *, note: Mapping[str, Any] | None = None, outlives: bool = True
+    ) -> HeldKernel:
+        """Look after a kernel that runs and that nobody looks after, or note something anew.
+
+        Raises:
+            AgentError: Somebody else looks after it, or it has ended.
+        """
+        changes: dict[str, Any] = {} if note is None else {"note": dict(note)}
+        answer = await self._request("hold", kernel_id=kernel_id, outlives=outlives, **changes)
+        noted = answer["note"]
+        return HeldKernel(
+            process=_process(kernel_id, answer),
+            key=str(answer["key"]),
+            note=noted if isinstance(noted, dict) else {},
+        )
 
     async def signal(self, kernel_id: str, signum: int) -> bool:
         """Signal a kernel and its children; tell whether it was there to hear it."""
@@ -248,6 +286,10 @@ class AgentLink:
                 exit_code=int(message["exit_code"]),
                 signal=int(message["signal"] or 0),
                 log=str(message["log"]),
+                out_of_memory=bool(message.get("out_of_memory")),
+                stopping=bool(message.get("stopping")),
+                shm_size=int(message.get("shm_size", 0)),
+                shm_free=int(message.get("shm_free", 0)),
             )
             if not future.done():
                 future.set_result(ended)
@@ -277,6 +319,14 @@ def _facts(answer: dict[str, Any]) -> AgentFacts:
             hint="Remove the environment and launch it again with this version.",
         )
     return facts
+
+
+def _process(kernel_id: str, answer: Mapping[str, Any]) -> KernelProcess:
+    prefix = str(answer["prefix"])
+    # It becomes a path on this side.
+    if not prefix.replace("-", "").isalnum():
+        raise AgentError("The agent named impossible sockets.", detail=prefix)
+    return KernelProcess(kernel_id=kernel_id, pid=int(answer["pid"]), prefix=prefix)
 
 
 def _failure(error: dict[str, Any]) -> DlenvError:

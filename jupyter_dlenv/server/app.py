@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Float
+from traitlets import Bool, Float
 
 from ..access.forward_records import ForwardRecords
 from ..access.forwards import Forwards
@@ -19,16 +19,21 @@ from ..access.unix_doors import UnixDoors
 from ..configuration import Configuration
 from ..environments import Environments
 from ..models import Environment
+from ..runtime_dirs import RuntimeDirs
+from .channels import connection_class
 from .events import EVENT_SCHEMAS, Announcer
+from .exits import Exits
 from .handlers import ROUTES, url_pattern
 from .jobs import Job, Jobs
 from .pulls import Pull, PullJobs
+from .reattach import Reattachment
 from .saves import Save, SaveJobs
 from .waiting import take_over
 from .watcher import Watcher
 from .web_proxy import PROXY_ROUTES
 
 _STOP_TIMEOUT = 5.0
+_LONGEST_REATTACHMENT = 10.0
 
 
 class DlenvApp(ExtensionApp):
@@ -55,10 +60,18 @@ class DlenvApp(ExtensionApp):
         help="For how many seconds a launch that ended is remembered.",
     ).tag(config=True)
 
+    keep_kernels = Bool(
+        True,
+        help="Whether kernels of environments run on when the server ends, and are found again "
+        "by the next one.",
+    ).tag(config=True)
+
     configuration: Configuration
     jobs: Jobs
     pulls: PullJobs
     saves: SaveJobs
+    exits: Exits
+    _reattachment: Reattachment | None = None
     _environments: Environments | None = None
 
     def __init__(self, **kwargs: Any) -> None:
@@ -73,10 +86,22 @@ class DlenvApp(ExtensionApp):
         assert event_logger is not None and specs is not None  # noqa: S101, PT018
         for schema in EVENT_SCHEMAS:
             event_logger.register_event_schema(schema)
+        self.exits = Exits(serverapp.kernel_manager)
+        self.exits.listen(event_logger)
         self.configuration = Configuration.load(parent=self)
         # Not the user's own kernel directory: other Jupyters that look there may lack
         # the provisioner.  First, because those that are installed for them are a detour here.
         specs.kernel_dirs.insert(0, self.configuration.kernelspecs_dir)
+        # Not those of the web application, over which these are written afterwards.
+        self.settings["kernel_websocket_connection_class"] = connection_class(
+            serverapp.kernel_websocket_connection_class
+        )
+        if self.keep_kernels and Reattachment.is_possible(serverapp):
+            self._reattachment = Reattachment(
+                serverapp, RuntimeDirs(Path(self.configuration.runtime_dir))
+            )
+            self._reattachment.begin()
+            self._reattach()
         self._announcer = Announcer(
             event_logger.emit,
             owner=lambda: self.environments().owner,
@@ -145,6 +170,9 @@ class DlenvApp(ExtensionApp):
         self._at_stop.push_async_callback(_end, {watching, keeping})
         waiting = asyncio.create_task(take_over(self.environments, self.jobs), name="dlenv line")
         self._at_stop.push_async_callback(_end, {waiting})
+        if self._reattachment is not None:
+            attaching = asyncio.create_task(self._reattachment.keep_attaching())
+            self._at_stop.push_async_callback(_end, {attaching})
 
     async def _keep_ways(self, environments: tuple[Environment, ...], *, engine_id: str) -> None:
         places = [Place.of(environment) for environment in environments]
@@ -156,9 +184,26 @@ class DlenvApp(ExtensionApp):
     async def stop_extension(self) -> None:
         """Cancel what runs and let go of the engine; environments and their kernels run on."""
         await self._at_stop.aclose()
+        reattachment, self._reattachment = self._reattachment, None
+        if reattachment is not None:
+            await reattachment.let_go()
         environments, self._environments = self._environments, None
         if environments is not None:
             await environments.aclose()
+
+    def _reattach(self) -> None:
+        """Find the kernels before the first request: a page that is told of none gives up."""
+        io_loop: Any = self._server().io_loop
+        loop: asyncio.AbstractEventLoop = io_loop.asyncio_loop
+        if loop.is_running() or self._reattachment is None:
+            # Inside somebody's program; they are found when the server starts.
+            return
+        try:
+            loop.run_until_complete(
+                asyncio.wait_for(self._reattachment.attach(), _LONGEST_REATTACHMENT)
+            )
+        except asyncio.TimeoutError:
+            self.log.warning("Some environments do not answer; their kernels are looked for later")
 
     def _server(self) -> ServerApp:
         assert self.serverapp is not None, "the extension is used before it is loaded"  # noqa: S101

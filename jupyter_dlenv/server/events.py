@@ -19,7 +19,9 @@ _SCHEMAS = Path(__file__).parent / "schemas"
 ENVIRONMENT = "https://schema.jupyter-dlenv.org/environment/v1"
 PROGRESS = "https://schema.jupyter-dlenv.org/progress/v1"
 PULL = "https://schema.jupyter-dlenv.org/pull/v1"
-EVENT_SCHEMAS = tuple(_SCHEMAS / f"{name}.yaml" for name in ("environment", "progress", "pull"))
+EVENT_SCHEMAS = tuple(
+    _SCHEMAS / f"{name}.yaml" for name in ("environment", "progress", "pull", "kernel_exit")
+)
 
 Action = Literal["launched", "started", "stopped", "removed", "failed", "forwards"]
 

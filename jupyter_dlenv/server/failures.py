@@ -28,6 +28,7 @@ STATUS: dict[type[DlenvError], HTTPStatus] = {
     errors.JobNotFoundError: HTTPStatus.NOT_FOUND,
     errors.NoFreeGpuError: HTTPStatus.CONFLICT,
     errors.SshUnavailableError: HTTPStatus.NOT_IMPLEMENTED,
+    errors.KernelExitUnknownError: HTTPStatus.NOT_FOUND,
     errors.EngineUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EnginePermissionError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineTooOldError: HTTPStatus.SERVICE_UNAVAILABLE,

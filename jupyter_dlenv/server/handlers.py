@@ -308,6 +308,14 @@ class OpenAPIHandler(DlenvHandler):
         self.send_json(openapi.description(url_path_join(self.base_url, API)))
 
 
+class LastExitHandler(DlenvHandler):
+    """Why a kernel ended."""
+
+    @needs("read")
+    async def get(self, kernel_id: str) -> None:
+        self.send_json(self.dlenv.exits.last(kernel_id).to_json())
+
+
 #: Paths as the description has them.
 ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/environments", EnvironmentsHandler),
@@ -330,6 +338,7 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/jobs", JobsHandler),
     ("/jobs/{id}", JobHandler),
     ("/jobs/{id}/log", JobLogHandler),
+    ("/kernels/{id}/last-exit", LastExitHandler),
     ("/images", ImagesHandler),
     ("/images/sheet", SheetHandler),
     ("/catalogue", CatalogueHandler),

@@ -1,0 +1,1 @@
+"""Measurements and long trials: run by hand, from the folder of the tests."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from rig import agents
 from rig.agents import KEY, client_of, execute, is_alive, until
 
 from jupyter_dlenv.errors import AgentError, KernelStartError
+from jupyter_dlenv.kernels import record
 
 
 @pytest.fixture
@@ -28,15 +30,22 @@ def library(tmp_path):
 def start_agent(tmp_path, library):
     """Return a context manager that runs an agent in the same directory each time."""
 
-    def start():
+    def start(warm=0, **more):
         variables = {"PYTHONPATH": str(library), "JPY_PARENT_PID": "1", "DLENV_TEST": "from-agent"}
-        return agents.running(tmp_path / "s", tmp_path / "home", variables)
+        variables["DLENV_WARM_KERNELS"] = str(warm)
+        return agents.running(tmp_path / "s", tmp_path / "home", {**variables, **more})
 
     return start
 
 
 @pytest.fixture
 def agent(start_agent):
+    with start_agent(warm=1) as running:
+        yield running
+
+
+@pytest.fixture
+def cold_agent(start_agent):
     with start_agent() as running:
         yield running
 
@@ -251,7 +260,8 @@ async def test_a_kernel_that_dies_while_it_starts_is_reported_with_its_log(agent
     await link.aclose()
 
 
-async def test_a_start_that_is_given_up_leaves_no_kernel(agent):
+async def test_a_start_that_is_given_up_leaves_no_kernel(cold_agent):
+    agent = cold_agent
     link = await agent.link()
     await start(link, "warm")
     starting = asyncio.ensure_future(start(link, "unwanted"))
@@ -261,7 +271,7 @@ async def test_a_start_that_is_given_up_leaves_no_kernel(agent):
     with pytest.raises(asyncio.CancelledError):
         await starting
 
-    await until(lambda: len(list(agent.directory.glob("k-*"))) == 7)
+    await until(lambda: len(list(agent.directory.glob("k-*"))) == 8)
     assert ["warm"] == [kernel["kernel_id"] for kernel in await link.kernels()]
     await link.aclose()
 
@@ -354,3 +364,118 @@ async def test_a_client_that_comes_back_learns_what_has_ended(agent):
 
 def _children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def warm_kernel(agent, *others):
+    """Return the pid of the kernel that is ready for anybody."""
+
+    def idle():
+        children = set(_children(agent.process.pid)) - set(others)
+        ready = len(list(agent.directory.glob("k-*-6"))) - len(others)
+        # The zygote is a child, too, and older.
+        return max(children) if ready == 1 else 0
+
+    await until(idle)
+    return idle()
+
+
+async def test_a_warm_kernel_becomes_exactly_what_was_asked_for(agent, tmp_path):
+    profile = agent.log.parent / ".ipython/profile_default"
+    (profile / "startup").mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text("c.InteractiveShell.colors = 'NoColor'")
+    (profile / "startup/00.py").write_text("import os; began = os.getcwd(), os.environ['COLOUR']")
+    link = await agent.link()
+    pid = await warm_kernel(agent)
+    env = {"COLOUR": "blue", "JPY_SESSION_NAME": "/a/n.ipynb", "TZ": "Asia/Tokyo"}
+    kernel = await start(link, env=env, cwd=str(tmp_path))
+
+    async with client_of(agent.directory, kernel) as client:
+        seen = await execute(
+            client,
+            "import os, time, json, ipykernel; i = json.load(open(ipykernel.get_connection_file()))"
+            "\nprint(os.getpid(), began, __session__, time.tzname[0], i['key'], i['ip'][-10:],"
+            " get_ipython().config.InteractiveShell.colors, get_ipython().history_manager is None,"
+            " 'DLENV_WARM_KERNELS' in os.environ)",
+        )
+
+    assert pid == kernel.pid
+    began = (str(tmp_path), "blue")
+    place = f"{KEY} {kernel.prefix}"
+    assert f"{pid} {began} /a/n.ipynb JST {place} NoColor False False" == seen
+    await link.aclose()
+
+
+async def test_a_restart_takes_the_warm_kernel_to_where_the_old_one_was(agent):
+    link = await agent.link()
+    first = await start(link)
+    async with client_of(agent.directory, first) as client:
+        pid = await warm_kernel(agent, first.pid)
+        await link.signal("k", signal.SIGKILL)
+        await link.exited("k")
+        second = await start(link, prefix=first.prefix)
+        await client.wait_for_ready(timeout=30)
+        seen = await execute(client, "import ipykernel; print(ipykernel.get_connection_file())")
+
+    assert (pid, first.prefix) == (second.pid, second.prefix)
+    assert str(agent.directory / f"{first.prefix}.json") == seen
+    await link.aclose()
+
+
+async def test_a_kernel_whose_variables_decide_how_python_begins_is_not_a_warm_one(agent):
+    link = await agent.link()
+    pid = await warm_kernel(agent)
+
+    kernel = await start(link, env={"IPYTHONDIR": str(agent.log.parent / "other")})
+
+    async with client_of(agent.directory, kernel) as client:
+        seen = await execute(client, "print(get_ipython().ipython_dir)")
+    assert str(agent.log.parent / "other") == seen
+    assert kernel.pid != pid
+    await link.aclose()
+
+
+async def test_what_was_imported_ahead_is_there_and_what_cannot_be_is_told(start_agent, library):
+    (library / "heavy.py").write_text("import os; PID = os.getpid()")
+    (library / "broken.py").write_text("1 / 0")
+    with start_agent(warm=1, DLENV_PRELOAD="heavy,broken") as agent:
+        link = await agent.link()
+        pid = await warm_kernel(agent)
+        await until(lambda: "broken cannot be imported ahead" in agent.log.read_text())
+        kernel = await start(link)
+        async with client_of(agent.directory, kernel) as client:
+            loaded = "import sys; print(sys.modules['heavy'].PID, 'broken' in sys.modules)"
+            assert f"{pid} False" == await execute(client, loaded)
+        await link.aclose()
+
+
+async def test_a_kernel_is_held_by_one_connection_and_found_by_the_next(agent):
+    first, second = await agent.link(), await agent.link()
+    note = {"name": "mine"}
+    started = await first.start_kernel("k", key=KEY, env={}, cwd="", note=note, outlives=True)
+
+    with pytest.raises(AgentError, match="another server's"):
+        await second.hold("k")
+    await first.aclose()
+    held = None
+    while held is None:
+        with contextlib.suppress(AgentError):
+            held = await second.hold("k")
+
+    assert (started.prefix, KEY, note) == (held.process.prefix, held.key, held.note)
+    assert is_alive(started.pid)
+    await second.aclose()
+
+
+async def test_what_a_kernel_said_while_nobody_listened_is_kept(agent):
+    link = await agent.link()
+    kernel = await start(link)
+    async with client_of(agent.directory, kernel) as client:
+        client.execute("import time; time.sleep(0.5); print('un' + 'heard'); 1/0")
+
+    kept = ""
+    while "ZeroDivisionError" not in kept:
+        messages = (await record.fetch(agent.directory / f"{kernel.prefix}-6")).messages
+        kept = "".join(str(message.frames) for message in messages)
+    assert 1 == kept.count("unheard")
+    assert {"iopub", "shell"} <= {message.channel for message in messages}
+    await link.aclose()

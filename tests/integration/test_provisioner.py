@@ -18,7 +18,7 @@ from rig.agents import execute, until
 
 from jupyter_dlenv.errors import KernelStartError
 from jupyter_dlenv.kernels.link import AgentLink
-from jupyter_dlenv.models import Mount
+from jupyter_dlenv.models import Mount, Status
 from jupyter_dlenv.plan import Caller
 
 #: For what is no matter of the engine; the quick one stands for both.
@@ -213,11 +213,12 @@ async def test_a_kernel_that_crashed_is_started_again(manager):
     async with client_of(manager) as client:
         first = await execute(client, "import os; print(os.getpid())")
         client.execute("import os; os._exit(7)")
-        await dead(manager)
 
-        await manager._restarter.poll()
+        # Long before the restarter would have looked.
+        await until(lambda: manager.provisioner.last_exit is not None, limit=1)
         await hears_again(client)
 
+        assert 7 == manager.provisioner.last_exit.exit_code
         assert first != await execute(client, "import os; print(os.getpid())")
 
 
@@ -275,9 +276,16 @@ async def test_unreachable_is_not_dead(manager, environment):
 async def test_a_kernel_is_dead_once_its_environment_has_stopped(manager, environments):
     await manager.start_kernel()
 
+    given_up = []
+    manager.add_restart_callback(lambda: given_up.append(True), "dead")
+
     await environments.stop("a")
 
-    await dead(manager)
+    await until(lambda: given_up)
+    assert "environment-stopped" == manager.provisioner.last_exit.cause
+    # Whoever stopped it did not want it to be started by a restart.
+    assert Status.STOPPED is (await environments.get("a")).status
+    assert not await manager.is_alive()
     await manager.shutdown_kernel()
 
 

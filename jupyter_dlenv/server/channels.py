@@ -1,0 +1,166 @@
+"""A page's connection to its kernel: no delay, and nothing lost while the server was away."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+
+from ..errors import AgentUnreachableError
+from ..kernels.provisioner import DlenvProvisioner
+from ..kernels.record import Record, fetch, message_id
+from ..kernels.seen import Seen, seen_by_all, unseen
+
+_ASK_AGAIN = 0.2
+#: When a message can no longer come twice.
+_FORGET_SECONDS = 60.0
+
+
+def connection_class(configured: type[Any]) -> type[Any]:
+    """Return what an administrator has configured, with what we add to it.
+
+    Nagle's algorithm holds back each small message until the last was acknowledged, and
+    receivers acknowledge late: some 40 ms for nothing.  Tornado leaves it on.
+    """
+
+    class PromptConnection(configured):  # type: ignore[misc]
+        __doc__ = configured.__doc__
+
+        def connect(self) -> Any:
+            self.websocket_handler.set_nodelay(True)
+            return super().connect()
+
+    if not issubclass(configured, ZMQChannelsWebsocketConnection):
+        return PromptConnection
+    return _remembering(PromptConnection)
+
+
+def _remembering(base: type[Any]) -> type[Any]:
+    class RememberingConnection(base):  # type: ignore[misc]
+        """Notes what the page was given, and gives it what it has missed of its kernel."""
+
+        _seen: Seen | None = None
+        _catching_up = False
+        _replaying = False
+
+        def connect(self) -> Any:
+            provisioner = getattr(self.kernel_manager, "provisioner", None)
+            self._replayed: set[str] = set()
+            self._unflushed: dict[str, str] = {}
+            if isinstance(provisioner, DlenvProvisioner) and provisioner.outlives:
+                self._seen = Seen(provisioner.private_dir, self.kernel_id, self.session_id)
+                self._catching_up = provisioner.adopted and (
+                    self.session_id not in provisioner.caught_up
+                )
+            return super().connect()
+
+        def nudge(self) -> Any:
+            if self._catching_up:
+                return asyncio.ensure_future(self._catch_up())
+            return super().nudge()
+
+        def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
+            if self._seen is None:
+                super().handle_outgoing_message(stream, outgoing_msg)
+                return
+            identifier = message_id(outgoing_msg)
+            if identifier in self._replayed and not self._replaying:
+                return
+            super().handle_outgoing_message(stream, outgoing_msg)
+            name = stream if isinstance(stream, str) else getattr(stream, "channel", "")
+            if name and identifier:
+                self._note(name, identifier)
+
+        def disconnect(self) -> Any:
+            result = super().disconnect()
+            if self._seen is not None:
+                self._seen.close()
+            return result
+
+        async def _catch_up(self) -> None:
+            """Give the page what its kernel said while no server listened."""
+            provisioner = self.kernel_manager.provisioner
+            try:
+                limit = self.kernel_info_timeout
+                await asyncio.wait_for(self._until_subscribed(), limit)
+                # Whatever has been heard so far is in it, and so is all that was not.
+                record = await fetch(provisioner.record)
+                if self.channels and not self.channels["iopub"].closed():
+                    self._replay(record)
+                    provisioner.caught_up.add(self.session_id)
+            except (AgentUnreachableError, asyncio.TimeoutError) as error:
+                self.log.warning("What kernel %s said is lost: %s", self.kernel_id, error)
+            finally:
+                self._catching_up = False
+
+        async def _until_subscribed(self) -> None:
+            iopub = self.channels["iopub"]
+            heard = asyncio.get_running_loop().create_future()
+
+            def hear(_: Any) -> None:
+                if not heard.done():
+                    heard.set_result(None)
+
+            iopub.on_recv(hear)
+            # A busy kernel answers on this channel, too.
+            control = self.kernel_manager.connect_control()
+            try:
+                while not heard.done() and not iopub.closed():
+                    self.session.send(control, "kernel_info_request")
+                    await asyncio.wait([heard], timeout=_ASK_AGAIN)
+            finally:
+                control.close()
+                if not iopub.closed():
+                    iopub.stop_on_recv()
+
+        def _replay(self, record: Record) -> None:
+            private_dir = self.kernel_manager.provisioner.private_dir
+            assert self._seen is not None  # noqa: S101
+            last = self._seen.last()
+            others = [] if last else seen_by_all(private_dir, self.kernel_id)
+            missed = [record.messages[i] for i in unseen(record, last, others)]
+            mine = [m for m in missed if m.is_for(self.session.bsession)]
+            self._replayed = {m.id for m in record.messages}
+            asyncio.get_running_loop().call_later(_FORGET_SECONDS, self._replayed.clear)
+            # The rate is that of hours in one moment.
+            limited = bool(getattr(self, "limit_rate", True))
+            self.limit_rate = False
+            self._replaying = True
+            try:
+                for message in mine:
+                    self.handle_outgoing_message(message.channel, list(message.frames))
+            finally:
+                self._replaying, self.limit_rate = False, limited
+            if mine:
+                self.log.info("Kernel %s: %d messages replayed", self.kernel_id, len(mine))
+
+        def _note(self, channel: str, identifier: str) -> None:
+            stream = getattr(self.websocket_handler.ws_connection, "stream", None)
+            if stream is None or stream.closed() or self._seen is None:
+                return
+            if not stream.writing():
+                self._seen.note(channel, identifier)
+                return
+            # Given only when it has left this process.
+            waiting = bool(self._unflushed)
+            self._unflushed[channel] = identifier
+            if not waiting:
+                self._note_when_flushed(stream)
+
+        def _note_when_flushed(self, stream: Any) -> None:
+            batch, seen = dict(self._unflushed), self._seen
+
+            def flushed(written: Any) -> None:
+                if written.exception() is not None or seen is None:
+                    return
+                for channel, identifier in batch.items():
+                    seen.note(channel, identifier)
+                    if self._unflushed.get(channel) == identifier:
+                        del self._unflushed[channel]
+                if self._unflushed and not stream.closed():
+                    self._note_when_flushed(stream)
+
+            stream.write(b"").add_done_callback(flushed)
+
+    return RememberingConnection
