@@ -358,6 +358,7 @@ class DlenvProvisioner(KernelProvisionerBase):
             raise KernelStartError("The kernel has been shut down.")
 
 
+@contextlib.contextmanager
 def _told_to_the_user() -> Any:
     """Put all there is to say into the text of the error: Jupyter shows nothing else."""
     try:
