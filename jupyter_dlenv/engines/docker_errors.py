@@ -146,9 +146,7 @@ def registry_refusal(image: str, text: str) -> DlenvError:
     """Return the error that a failed pull means."""
     if _DISK_FULL.search(text):
         return DiskFullError("The engine's disk is full.", detail=text)
-    # An image may well be called "acme/denied".
-    repository, _ = parse_repository_tag(image)
-    said = re.sub(rf"(?<![\w./-]){re.escape(repository)}(?::[\w.-]+)?(?![\w/-])", "", text)
+    said = _without_name(image, text)
     if _REGISTRY_AMBIGUOUS.search(said) and not _REGISTRY_LOGIN.search(said):
         return ImageNotFoundError(
             f"There is no image {image}, or its registry wants a login first.",
@@ -174,8 +172,7 @@ def registry_refusal(image: str, text: str) -> DlenvError:
 
 def push_refusal(image: str, text: str) -> DlenvError:
     """Return the error that a failed push means."""
-    repository, _ = parse_repository_tag(image)
-    said = text.replace(repository, "")
+    said = _without_name(image, text)
     if _NOTHING_TO_PUSH.search(said):
         return ImageNotFoundError(f"The engine has no image {image}.", detail=text)
     if _REGISTRY_LOGIN.search(said):
@@ -187,6 +184,12 @@ def push_refusal(image: str, text: str) -> DlenvError:
     if _REGISTRY_REFUSED.search(said):
         return RegistryRefusedError(f"The registry refuses to take {image}.", detail=text)
     return EngineError(f"The engine could not push {image}.", detail=text)
+
+
+def _without_name(image: str, text: str) -> str:
+    # An image may well be called "acme/denied".
+    repository, _ = parse_repository_tag(image)
+    return re.sub(rf"(?<![\w./-]){re.escape(repository)}(?::[\w.-]+)?(?![\w/-])", "", text)
 
 
 def _no_answer(url: str, error: Exception) -> DlenvError:

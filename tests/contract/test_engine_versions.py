@@ -34,7 +34,6 @@ from .test_docker_saving import (  # noqa: F401
     test_a_commit_that_is_cancelled_leaves_no_image,
     test_a_registry_takes_an_image_and_says_its_digest,
     test_a_registry_that_wants_a_login_gets_the_users,
-    test_an_image_has_the_containers_files_and_starts_as_it_is_told,
     test_an_image_that_is_not_there_cannot_be_pushed,
     test_an_image_without_any_command_does_not_get_the_containers,
     test_nothing_that_the_container_was_told_is_in_the_image,

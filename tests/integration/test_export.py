@@ -15,6 +15,7 @@ from rig import peers, shell
 
 from jupyter_dlenv.exporting import export_environment
 from jupyter_dlenv.gpu_request import GpuRequest
+from jupyter_dlenv.labels import BASE
 from jupyter_dlenv.models import Mount, PortMapping
 
 pytestmark = pytest.mark.docker
@@ -25,6 +26,11 @@ LIMIT = 120
 def engine_name(docker_engine_url, images):
     images.ensure("kernel")
     return "docker"
+
+
+@pytest.fixture
+def environments(on_gpus):
+    return on_gpus
 
 
 @pytest.fixture
@@ -61,6 +67,7 @@ def original(environments, wanted, images, jp_asyncio_loop):
     """Return an environment, and how it looks from outside and inside."""
 
     environment = jp_asyncio_loop.run_until_complete(environments.launch(wanted))
+    assert environment.gpu_uuids
     container = images.client.containers.get(environment.container_id)
     return environment, seen_from_both_sides(container, wanted.user)
 
@@ -91,7 +98,7 @@ def seen_from_both_sides(container, user=""):
     inside = container.exec_run(["sh", "-c", 'echo "$(id -u):$(id -g) $NUMBER $NASTY"'], user=user)
     published = attributes["NetworkSettings"]["Ports"]
     return {
-        "image": attributes["Image"],
+        "image": container.image.labels.get(BASE) or container.image.id,
         "mounts": {
             (mount["Source"], mount["Destination"], mount["RW"])
             for mount in attributes["Mounts"]
@@ -100,10 +107,16 @@ def seen_from_both_sides(container, user=""):
         "ports": {
             port: {(each["HostIp"], each["HostPort"]) for each in bindings}
             for port, bindings in published.items()
+            # Our own way in.
+            if port != "22/tcp"
         },
         "shm": host["ShmSize"],
         "init": bool(host["Init"]),
-        "gpus": [request["Count"] for request in host["DeviceRequests"]],
+        "gpus": [
+            device.removeprefix("nvidia.com/gpu=")
+            for request in host["DeviceRequests"]
+            for device in request["DeviceIDs"]
+        ],
         "label": container.labels["team"],
         "hostname": attributes["Config"]["Hostname"],
         "inside": inside.output.decode(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import uuid
@@ -77,7 +78,7 @@ async def test_a_push_that_hangs_keeps_the_server_busy_until_it_is_cancelled(
     assert cancelled.code == 202
     assert (last["phase"], last["error"]["code"]) == ("cancelled", "save-cancelled")
     assert dlenv.current_activity() is None
-    images.client.images.remove(tag)
+    await asyncio.to_thread(images.client.images.remove, tag)
 
 
 async def test_a_plain_process_is_neither_exported_nor_saved(api, launched):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_dlenv.engines.docker_errors import refusal, registry_refusal
+from jupyter_dlenv.engines.docker_errors import push_refusal, refusal, registry_refusal
 from jupyter_dlenv.errors import (
     ContainerNameTakenError,
     ContainerNotFoundError,
@@ -198,3 +198,34 @@ def test_docker_does_not_tell_a_private_image_from_a_missing_one():
     error = registry_refusal("a", text)
     assert "docker login" in error.hint
     assert "spelling" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        # Docker 20.10 to 28, and engines that keep images in containerd.
+        ("no basic auth credentials", RegistryRefusedError),
+        ("unauthorized: authentication required", RegistryRefusedError),
+        ("denied: requested access to the resource is denied", RegistryRefusedError),
+        (
+            "push access denied, may require authorization: no basic auth credentials",
+            RegistryRefusedError,
+        ),
+        (
+            "unexpected status from HEAD request to http://h/v2/a/b/sha256:1500: 401 Unauthorized",
+            RegistryRefusedError,
+        ),
+        ("An image does not exist locally with the tag: {0}", ImageNotFoundError),
+        ("tag does not exist: {0}", ImageNotFoundError),
+        (
+            'Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused',
+            RegistryUnreachableError,
+        ),
+        ("blob upload invalid", EngineError),
+    ],
+)
+@pytest.mark.parametrize("image", ["acme/plain:1", "acme/unauthorized-not-found:denied"])
+def test_a_failed_push_is_one_of_our_errors(image, text, kind):
+    error = push_refusal(image, text.format(image))
+    assert type(error) is kind
+    assert image in str(error)
