@@ -25,6 +25,7 @@ from jupyter_dlenv.errors import (
 )
 from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.gpus.line import TICKET, PlaceInLine, in_order
+from jupyter_dlenv.gpus.sight import gpu_trouble
 from jupyter_dlenv.labels import OWNER, ROLE
 from jupyter_dlenv.models import Mount, Status
 from jupyter_dlenv.plan import replaced_name
@@ -183,12 +184,12 @@ async def test_gpus_that_are_lost_while_it_runs_are_noticed(on_gpus, spec, tmp_p
     smi.write_text(f"GPU 0: Pretended (UUID: {gpu_uuid(1)})\n")
     mount = Mount(source=str(tmp_path), target="/smi")
     wanted = replace(spec, mounts=(mount,), env={SMI_VARIABLE: "/smi/smi"})
-    await on_gpus.launch(replace(wanted, gpus=GpuRequest(devices=("1",))))
-    assert await on_gpus.gpu_trouble("a") is None
+    environment = await on_gpus.launch(replace(wanted, gpus=GpuRequest(devices=("1",))))
+    assert await gpu_trouble(on_gpus.engine, environment) is None
 
     smi.write_text("Failed to initialize NVML: Unknown Error\n")
 
-    assert isinstance(await on_gpus.gpu_trouble("a"), GpuLostError)
+    assert isinstance(await gpu_trouble(on_gpus.engine, environment), GpuLostError)
     (report,) = await environment_reports(on_gpus.engine, on_gpus.owner)
     (finding,) = [f for f in diagnose(Facts(environments=(report,))) if f.id == "G14"]
     assert "jupyter dlenv recreate a" in finding.fix
