@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ..engines.base import ContainerPlan, Engine
@@ -123,11 +123,16 @@ class GpuLeases:
             yield hold
 
     async def holders(self, inventory: Inventory) -> Holders:
-        """Return who holds which GPUs now."""
+        """Return who holds which GPUs now, or waits in line for them."""
         if not isinstance(self._engine, SupportsGpuLeases):
             return Holders()
-        claims, now = await asyncio.gather(self._engine.gpu_claims(), self._engine.clock())
-        return find_holders(claims, inventory, now=now)
+        engine = self._capable()
+        claims, now, waiting = await asyncio.gather(
+            engine.gpu_claims(), engine.clock(), engine.list({ROLE: TICKET})
+        )
+        holders = find_holders(claims, inventory, now=now)
+        kept = kept_for(in_order(waiting), inventory, holders.by_uuid)
+        return replace(holders, by_uuid={**kept, **holders.by_uuid})
 
     async def check(self, wish: Wish, *, freed: tuple[str, ...]) -> None:
         """Raise what ``create`` would raise, if these GPUs were free; nothing is held."""
