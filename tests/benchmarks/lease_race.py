@@ -358,7 +358,7 @@ def main() -> int:
         result = race("docker", options.rounds, url=url, seed=options.seed)
     else:
         with engine.running("oldest") as oldest:
-            Images(ask.answering_url()).copy("kernel", Images(oldest.url))
+            Images(oldest.url, source=Images(ask.answering_url())).ensure("kernel")
             result = race("docker", options.rounds, url=oldest.url, seed=options.seed)
     print(options.engine, result)
     return 0 if result.good else 1
