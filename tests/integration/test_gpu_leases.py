@@ -51,6 +51,16 @@ async def test_a_launch_holds_connected_idle_gpus_and_the_next_gets_others(on_gp
     assert (2, list(uuids(2, 3)), 2) == (shown["gpus"], shown["gpu_uuids"], shown["spec"]["gpus"])
 
 
+async def test_a_load_that_is_about_to_pass_is_waited_for(on_gpus, spec, driver):
+    # As the driver tells it of a GPU whose last process has just ended.
+    driver.configure(FakeDriver().with_gpu(0, FakeGpu(utilization=40)))
+    asyncio.get_running_loop().call_later(0.5, driver.configure, FakeDriver())
+
+    environment = await on_gpus.launch(replace(spec, gpus=GpuRequest(devices=("0",))))
+
+    assert uuids(0) == environment.gpu_uuids
+
+
 async def test_who_gets_none_is_told_why_for_each(on_gpus, spec, owner):
     await on_gpus.launch(replace(spec, gpus=GpuRequest(count=7)))
 
