@@ -20,20 +20,13 @@ from .engines.base import (
     EngineEvent,
     EngineFacts,
     Stream,
-    SupportsImages,
-    SupportsSocketMounts,
 )
 from .engines.completion import to_its_end
 from .errors import (
-    CapabilityMissingError,
     ContainerNameTakenError,
     ContainerNotFoundError,
-    EngineError,
     EnvironmentNotFoundError,
     EnvironmentNotRunningError,
-    ImageNotFoundError,
-    InvalidSpecError,
-    MountMissingError,
     NameTakenError,
 )
 from .gpu_request import GpuRequest
@@ -41,7 +34,6 @@ from .gpus.leases import GpuLeases
 from .gpus.line import PlaceInLine
 from .gpus.nvml import NvmlReader
 from .gpus.poller import Reader
-from .gpus.sight import look_inside, trouble
 from .gpus.source import GpuSource
 from .host import read_host
 from .images.catalogue import Catalogue
@@ -49,7 +41,7 @@ from .images.library import ImageLibrary
 from .kernels.kernelspecs import KernelSpecs
 from .kernels.warmth import Warmth
 from .labels import ID, OWNER, ROLE
-from .making import Making, wish_of
+from .making import Making
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status, validate_name
 from .observe import is_abandoned, observe
 from .obtain import ReportProgress, obtain
@@ -61,6 +53,7 @@ from .plan import (
     process_user,
 )
 from .policy import Policy
+from .possible import check_possible
 from .recreating import Recreating, settle
 from .runtime_dirs import RuntimeDirs
 
@@ -121,6 +114,7 @@ class Environments:
         self._recreating = Recreating(
             engine,
             self._making,
+            self.leases,
             self._runtime_dirs,
             self.kernelspecs,
             self.ssh,
@@ -296,14 +290,9 @@ class Environments:
         )
         facts = await self.engine.probe()
         self.policy.check(spec, [e for e in await self.list() if e.name != name])
-        holding: AbstractAsyncContextManager[str] = nullcontext("")
-        if old.status is Status.RUNNING:
-            if not spec.gpus.wants_none:
-                # Its kernels should not end for nothing.
-                wish = wish_of(spec, old.image_id, own=(old.container_id,))
-                await self.leases.check(wish, freed=old.gpu_uuids)
-            holding = self._holding_gpus(old)
-        await self._recreating.recreate(old, spec, facts, holding=holding, report=report)
+        await self._recreating.recreate(
+            old, spec, facts, holding=self._holding_gpus(old), report=report
+        )
         environment = await self.get(name)
         await to_its_end(asyncio.to_thread(self.kernelspecs.write, environment))
         return environment
@@ -329,17 +318,6 @@ class Environments:
         await asyncio.to_thread(self.ssh.discard, environment.id)
         await asyncio.to_thread(self.forward_records.discard, environment.id)
         await asyncio.to_thread(self.kernelspecs.remove, name, engine=self.engine.name)
-
-    async def gpu_trouble(self, name: str) -> EngineError | None:
-        """Return what is wrong with the GPUs that a running environment sees, if anything is.
-
-        They can be lost while it runs: systemd takes the right to them away when it reloads.
-        """
-        environment = await self.get(name)
-        if not environment.gpu_uuids or environment.status is not Status.RUNNING:
-            return None
-        sight = await look_inside(self.engine, environment.container_id)
-        return None if sight is None else trouble(name, environment.gpu_uuids, sight)
 
     async def logs(self, name: str, *, follow: bool = False, tail: int = 0) -> AsyncIterator[bytes]:
         """Yield what the environment printed, and with ``follow`` what it will print."""
@@ -392,11 +370,6 @@ class Environments:
 
     async def _check(self, spec: EnvironmentSpec, *, building: bool) -> EngineFacts:
         """Refuse what cannot work, before anything is made."""
-        if spec.engine not in ("", self.engine.name):
-            raise InvalidSpecError(
-                f"This is the engine {self.engine.name!r}, not {spec.engine!r}.",
-                hint="Leave the engine out, or ask the other engine.",
-            )
         facts = await self.engine.probe()
         existing = await self.list()
         for other in existing:
@@ -404,25 +377,7 @@ class Environments:
                 state = "being launched" if other.status is Status.LAUNCHING else "there"
                 raise NameTakenError(f"An environment {spec.name!r} is {state} already.")
         self.policy.check(spec, existing, building=building)
-        if isinstance(self.engine, SupportsImages):
-            if (
-                not isinstance(self.engine, SupportsSocketMounts)
-                or not self.engine.shares_sockets()
-            ):
-                raise CapabilityMissingError(
-                    f"Kernels cannot be reached on the engine {self.engine.name!r} yet: "
-                    "it does not share sockets with this machine.",
-                    hint="Use an engine on this machine.",
-                )
-        elif spec.image != "python":
-            raise ImageNotFoundError(
-                f"The engine {self.engine.name!r} has no images: it runs plain processes.",
-                hint="Launch the image `python`, which stands for this machine's own Python.",
-            )
-        if facts.local:
-            for mount in spec.mounts:
-                if not await asyncio.to_thread(Path(mount.source).exists):
-                    raise MountMissingError(f"There is no {mount.source} to mount.")
+        await check_possible(self.engine, spec, local=facts.local)
         return facts
 
     def _observe(self, state: ContainerState) -> Environment | None:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 
 from .access.ssh import SshAccess
 from .engines.base import ContainerState, Engine, EngineFacts, SupportsImages
 from .engines.completion import undisturbed
 from .errors import ContainerNameTakenError, ContainerNotFoundError, NameTakenError
+from .gpus.leases import GpuLeases
 from .images.prepare import PreparedImage, prepare_image
 from .kernels.kernelspecs import KernelSpecs
 from .labels import LAUNCHER, OWNER
 from .launcher import own_identity
-from .making import Making
+from .making import Making, wish_of
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status
 from .obtain import ReportProgress
 from .plan import container_name, is_replaced, replaced_name
@@ -38,6 +39,7 @@ class Recreating:
         self,
         engine: Engine,
         making: Making,
+        leases: GpuLeases,
         runtime_dirs: RuntimeDirs,
         kernelspecs: KernelSpecs,
         ssh: SshAccess,
@@ -46,6 +48,7 @@ class Recreating:
     ) -> None:
         self._engine = engine
         self._making = making
+        self._leases = leases
         self._runtime_dirs = runtime_dirs
         self._kernelspecs = kernelspecs
         self._ssh = ssh
@@ -66,13 +69,19 @@ class Recreating:
             spec: With the same name.
             holding: Holds its GPUs while neither container does, and says what holds them.
         """
+        running = old.status is Status.RUNNING
+        if running and not spec.gpus.wants_none:
+            # Its kernels should not end for nothing.
+            wish = wish_of(spec, old.image_id, own=(old.container_id,))
+            await self._leases.check(wish, freed=old.gpu_uuids)
         report(Progress(phase=Phase.PREPARING, message="Looking into the image"))
         prepared = await self._prepared(old)
         report(Progress(phase=Phase.CREATING, message=spec.name))
         name = container_name(old.owner, old.name)
         async with AsyncExitStack() as undo:
-            async with holding as hold:
-                if old.status is Status.RUNNING:
+            # What a stopped one had may be others' by now.
+            async with holding if running else nullcontext("") as hold:
+                if running:
                     await self._engine.stop(old.container_id, timeout=_STOP_TIMEOUT)
                 own = (old.container_id, hold)
                 container_id = await self._making.make(

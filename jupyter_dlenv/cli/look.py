@@ -52,8 +52,13 @@ def show(invocation: Invocation, name: str) -> None:
     """Show all there is to know of an environment."""
 
     async def work(environments: Environments) -> tuple[Environment, EngineError | None]:
-        trouble = None if invocation.json else await environments.gpu_trouble(name)
-        return await environments.get(name), trouble
+        # Imported here: programs and most other commands have no need of it.
+        from ..gpus.sight import gpu_trouble  # noqa: PLC0415
+
+        found = await environments.get(name)
+        if invocation.json:
+            return found, None
+        return found, await gpu_trouble(environments.engine, found)
 
     environment, trouble = invocation.run(work)
     if invocation.json:

@@ -15,6 +15,8 @@ from .links import best_connected
 #: Below both, and without a process, a GPU is idle.
 BUSY_PERCENT = 5
 BUSY_BYTES = 256 * 1024**2
+#: How the reason ends for a GPU that has load, and neither a process nor memory in use.
+BUSY = "% busy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,7 @@ def why_taken(device: Device, reasons: Mapping[str, str]) -> str:
     if device.memory_used >= BUSY_BYTES:
         return f"{device.memory_used // 1024**2} MiB in use by nobody visible"
     if (device.utilization or 0) >= BUSY_PERCENT:
-        return f"{device.utilization} % busy"
+        return f"{device.utilization} {BUSY}"
     return ""
 
 

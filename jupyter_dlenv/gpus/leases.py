@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ..engines.base import ContainerPlan, Engine
@@ -30,7 +30,7 @@ from ..gpu_request import GpuRequest
 from ..labels import GPUS, LAUNCHER, NAME, OWNER, ROLE, gpus_of
 from ..launcher import own_identity
 from ..policy import Policy
-from .choose import Choice, choose
+from .choose import BUSY, Choice, choose
 from .devices import as_if_free, devices
 from .holders import ENVIRONMENT, HOLD, Holders, find_holders
 from .inventory import Inventory
@@ -41,8 +41,10 @@ from .source import GpuSource
 _log = logging.getLogger(__name__)
 CreateContainer = Callable[[tuple[str, ...]], Awaitable[str]]
 """Creates, and does not start, the container that holds these UUIDs; returns its id."""
-#: How often the mutex may be broken under us.
+#: How often the mutex may be broken under us, and how often a load is waited for to pass.
 _TRIES = 3
+#: The driver tells the load of the last second: a GPU that was just freed looks busy.
+_LOAD_SECONDS = 1.0
 #: How often somebody in line looks.
 _LOOK_SECONDS = 1.5
 
@@ -123,11 +125,16 @@ class GpuLeases:
             yield hold
 
     async def holders(self, inventory: Inventory) -> Holders:
-        """Return who holds which GPUs now."""
+        """Return who holds which GPUs now, or waits in line for them."""
         if not isinstance(self._engine, SupportsGpuLeases):
             return Holders()
-        claims, now = await asyncio.gather(self._engine.gpu_claims(), self._engine.clock())
-        return find_holders(claims, inventory, now=now)
+        engine = self._capable()
+        claims, now, waiting = await asyncio.gather(
+            engine.gpu_claims(), engine.clock(), engine.list({ROLE: TICKET})
+        )
+        holders = find_holders(claims, inventory, now=now)
+        kept = kept_for(in_order(waiting), inventory, holders.by_uuid)
+        return replace(holders, by_uuid={**kept, **holders.by_uuid})
 
     async def check(self, wish: Wish, *, freed: tuple[str, ...]) -> None:
         """Raise what ``create`` would raise, if these GPUs were free; nothing is held."""
@@ -199,6 +206,24 @@ class GpuLeases:
         *,
         counted: bool = False,
         ticket: str = "",
+    ) -> str:
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._create_now(wish, create, made, counted=counted, ticket=ticket)
+            except NoFreeGpuError as error:
+                if BUSY not in error.detail:
+                    raise
+                await asyncio.sleep(_LOAD_SECONDS)
+        return await self._create_now(wish, create, made, counted=counted, ticket=ticket)
+
+    async def _create_now(
+        self,
+        wish: Wish,
+        create: CreateContainer,
+        made: Callable[[str], None],
+        *,
+        counted: bool,
+        ticket: str,
     ) -> str:
         engine = self._capable()
         # Opening the driver may take seconds, for which nobody else should wait.

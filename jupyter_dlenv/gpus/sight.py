@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..engines.base import Engine
 from ..errors import DlenvError, EngineError, GpuLostError, GpuMismatchError
+from ..models import Environment, Status
 
 _LOOK_SECONDS = 10.0
 _LONGEST_LOOK = 16 * 1024
@@ -64,6 +65,17 @@ async def look_inside(engine: Engine, container_id: str) -> Sight | None:
         return Sight.read(await asyncio.wait_for(_run(engine, container_id), _LOOK_SECONDS))
     except (DlenvError, asyncio.TimeoutError):
         return None
+
+
+async def gpu_trouble(engine: Engine, environment: Environment) -> EngineError | None:
+    """Return what is wrong with the GPUs that a running environment sees, if anything is.
+
+    They can be lost while it runs: systemd takes the right to them away when it reloads.
+    """
+    if not environment.gpu_uuids or environment.status is not Status.RUNNING:
+        return None
+    sight = await look_inside(engine, environment.container_id)
+    return None if sight is None else trouble(environment.name, environment.gpu_uuids, sight)
 
 
 def trouble(name: str, leased: tuple[str, ...], sight: Sight) -> EngineError | None:

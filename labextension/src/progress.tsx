@@ -347,6 +347,8 @@ export function phaseWord(
       return trans.__('Preparing');
     case 'creating':
       return trans.__('Creating');
+    case 'waiting':
+      return trans.__('Waiting in line');
     case 'starting':
       return trans.__('Starting');
     case 'ready':

@@ -26,7 +26,8 @@ export const PHASES = [
   'starting',
   'ready'
 ] as const;
-const ALL_PHASES = [...PHASES, 'failed', 'cancelled'] as const;
+// In line for GPUs: not every launch is, so it is no step of its own.
+const ALL_PHASES = [...PHASES, 'waiting', 'failed', 'cancelled'] as const;
 
 export type Phase = (typeof ALL_PHASES)[number];
 

@@ -120,8 +120,10 @@ def race(kind: str, rounds: int, *, url: str = "", seed: int = 0) -> Result:
         ]
         stack.callback(lambda: [racer.end() for racer in racers])
         assert [{"ready": True}] * RACERS == [racer.answer() for racer in racers]
-        for _ in range(rounds):
+        for number in range(rounds):
             _round(field_, fake, racers, chance, result)
+            if number % 20 == 19:
+                print(kind, result, file=sys.stderr, flush=True)
     return result
 
 
@@ -243,7 +245,10 @@ class DockerField:
         self._client.close()
 
     def _ours(self) -> list[Any]:
-        everything = self._client.containers.list(all=True, filters={"label": LABEL_OWNER})
+        # Containers of other people may end while we look.
+        everything = self._client.containers.list(
+            all=True, filters={"label": LABEL_OWNER}, ignore_removed=True
+        )
         return [c for c in everything if c.labels[LABEL_OWNER].startswith(self._run)]
 
     def _end_strangers(self) -> None:
@@ -353,7 +358,7 @@ def main() -> int:
         result = race("docker", options.rounds, url=url, seed=options.seed)
     else:
         with engine.running("oldest") as oldest:
-            Images(ask.answering_url()).copy("kernel", Images(oldest.url))
+            Images(oldest.url, source=Images(ask.answering_url())).ensure("kernel")
             result = race("docker", options.rounds, url=oldest.url, seed=options.seed)
     print(options.engine, result)
     return 0 if result.good else 1

@@ -25,6 +25,7 @@ from jupyter_dlenv.errors import (
 )
 from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.gpus.line import TICKET, PlaceInLine, in_order
+from jupyter_dlenv.gpus.sight import gpu_trouble
 from jupyter_dlenv.labels import OWNER, ROLE
 from jupyter_dlenv.models import Mount, Status
 from jupyter_dlenv.plan import replaced_name
@@ -48,6 +49,16 @@ async def test_a_launch_holds_connected_idle_gpus_and_the_next_gets_others(on_gp
     assert uuids(4, 5) == second.gpu_uuids
     shown = json.loads(json.dumps(first.to_json()))
     assert (2, list(uuids(2, 3)), 2) == (shown["gpus"], shown["gpu_uuids"], shown["spec"]["gpus"])
+
+
+async def test_a_load_that_is_about_to_pass_is_waited_for(on_gpus, spec, driver):
+    # As the driver tells it of a GPU whose last process has just ended.
+    driver.configure(FakeDriver().with_gpu(0, FakeGpu(utilization=40)))
+    asyncio.get_running_loop().call_later(0.5, driver.configure, FakeDriver())
+
+    environment = await on_gpus.launch(replace(spec, gpus=GpuRequest(devices=("0",))))
+
+    assert uuids(0) == environment.gpu_uuids
 
 
 async def test_who_gets_none_is_told_why_for_each(on_gpus, spec, owner):
@@ -183,12 +194,12 @@ async def test_gpus_that_are_lost_while_it_runs_are_noticed(on_gpus, spec, tmp_p
     smi.write_text(f"GPU 0: Pretended (UUID: {gpu_uuid(1)})\n")
     mount = Mount(source=str(tmp_path), target="/smi")
     wanted = replace(spec, mounts=(mount,), env={SMI_VARIABLE: "/smi/smi"})
-    await on_gpus.launch(replace(wanted, gpus=GpuRequest(devices=("1",))))
-    assert await on_gpus.gpu_trouble("a") is None
+    environment = await on_gpus.launch(replace(wanted, gpus=GpuRequest(devices=("1",))))
+    assert await gpu_trouble(on_gpus.engine, environment) is None
 
     smi.write_text("Failed to initialize NVML: Unknown Error\n")
 
-    assert isinstance(await on_gpus.gpu_trouble("a"), GpuLostError)
+    assert isinstance(await gpu_trouble(on_gpus.engine, environment), GpuLostError)
     (report,) = await environment_reports(on_gpus.engine, on_gpus.owner)
     (finding,) = [f for f in diagnose(Facts(environments=(report,))) if f.id == "G14"]
     assert "jupyter dlenv recreate a" in finding.fix

@@ -216,7 +216,8 @@ async def test_without_gpus_none_is_visible_where_nvidias_runtime_is_the_default
     engine_like_29, images, owner, tmp_path
 ):
     """Worth its time: such engines are common, and NGC's images ask for all GPUs there."""
-    image = await asyncio.to_thread(images.copy, "ngc", Images(engine_like_29.url))
+    there = Images(engine_like_29.url, source=images)
+    image = await asyncio.to_thread(there.ensure, "ngc")
     engine = open_engine(engine_like_29.url, data_dir=tmp_path)
     environments = Environments(
         engine,

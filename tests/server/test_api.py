@@ -215,3 +215,40 @@ async def test_a_running_launch_counts_as_activity(dlenv, image):
 
     assert [job.id] == [activity["id"] for activity in busy]
     assert dlenv.current_activity() is None
+
+
+async def test_an_environment_is_recreated_in_a_new_container(api, launched):
+    before = (await launched("a"))["environment"]
+
+    answer = await api.post("/environments/a/recreate")
+
+    assert 200 == answer.code
+    after = answer.json
+    assert ("running", before["kernel_name"]) == (after["status"], after["kernel_name"])
+    assert before["container_id"] != after["container_id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ('{"gpus": "two"}', 400, "invalid-spec"),
+        ('{"shared": 1}', 400, "invalid-spec"),
+        ('{"image": "python"}', 400, "invalid-spec"),
+        # There is no driver here.
+        ('{"gpus": 1}', 409, "no-free-gpu"),
+    ],
+)
+async def test_a_recreation_that_cannot_be_changes_nothing(api, launched, body, status, code):
+    before = (await launched("a"))["environment"]
+
+    answer = await api.post("/environments/a/recreate", body.encode())
+
+    assert (status, code) == (answer.code, answer.error["code"])
+    after = (await api.get("/environments/a")).json
+    assert (before["container_id"], "running") == (after["container_id"], after["status"])
+
+
+async def test_nobody_waits_in_line_where_there_are_no_gpus(launched):
+    job = await launched("a", gpus=1, wait_for_gpus=True)
+
+    assert ("failed", "no-free-gpu") == (job["phase"], job["error"]["code"])

@@ -1,0 +1,44 @@
+"""What an engine cannot do for a spec, by its nature or for what is missing on its machine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from .engines.base import Engine, SupportsImages, SupportsSocketMounts
+from .errors import (
+    CapabilityMissingError,
+    ImageNotFoundError,
+    InvalidSpecError,
+    MountMissingError,
+)
+from .models import EnvironmentSpec
+
+
+async def check_possible(engine: Engine, spec: EnvironmentSpec, *, local: bool) -> None:
+    """Refuse what cannot work on an engine, before anything is made.
+
+    Args:
+        local: Paths of this machine are paths of the engine's host.
+    """
+    if spec.engine not in ("", engine.name):
+        raise InvalidSpecError(
+            f"This is the engine {engine.name!r}, not {spec.engine!r}.",
+            hint="Leave the engine out, or ask the other engine.",
+        )
+    if isinstance(engine, SupportsImages):
+        if not isinstance(engine, SupportsSocketMounts) or not engine.shares_sockets():
+            raise CapabilityMissingError(
+                f"Kernels cannot be reached on the engine {engine.name!r} yet: "
+                "it does not share sockets with this machine.",
+                hint="Use an engine on this machine.",
+            )
+    elif spec.image != "python":
+        raise ImageNotFoundError(
+            f"The engine {engine.name!r} has no images: it runs plain processes.",
+            hint="Launch the image `python`, which stands for this machine's own Python.",
+        )
+    if local:
+        for mount in spec.mounts:
+            if not await asyncio.to_thread(Path(mount.source).exists):
+                raise MountMissingError(f"There is no {mount.source} to mount.")
