@@ -24,15 +24,16 @@ from docker.types import DeviceRequest
 from rig import engine as engines
 from rig import registry_image
 from rig.ngc import REPOSITORY
-from rig.nvml import MIB, FakeDriver, FakeGpu, FakeNvml, build
-from rig.profiles import HOOK_VARIABLE, MODERN, pretend_gpus
+from rig.nvml import MIB, FakeDriver, FakeGpu, FakeNvml, build, gpu_uuid
+from rig.profiles import HOOK_VARIABLE, MODERN, SMI_VARIABLE, pretend_gpus
 
 from jupyter_dlenv.doctor.collect import collect
 from jupyter_dlenv.doctor.collect_registries import registry_reports
 from jupyter_dlenv.doctor.diagnoses import diagnose, explain, explain_failure
 from jupyter_dlenv.doctor.diagnoses_environment import G25
 from jupyter_dlenv.engines.docker_errors import translated
-from jupyter_dlenv.errors import DlenvError
+from jupyter_dlenv.errors import DlenvError, GpuLostError
+from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.models import Mount
 
 PROGRAM = Path(sys.executable).with_name("jupyter-dlenv")
@@ -297,11 +298,14 @@ def test_a_driver_that_is_ill(fake, docker_engine_url, id_, state):
 
 
 def test_gpus_that_the_engine_does_not_know_by_name(fake, hook):
+    # The engine pretends to know eight.
+    fake.configure(FakeDriver(gpus=(FakeGpu(),) * 9))
+
     _, found = examined(env=_with_programs(fake, nvidia_ctk="echo version 1.17.7"))
 
-    assert "GPU-11111111-aaaa" in found["G07"]["detail"]
+    assert f"Missing: {gpu_uuid(8)}." in found["G07"]["detail"]
     assert "nvidia-ctk says 1.17.7." == found["G28"]["detail"]
-    assert found["gpus"]["title"].endswith("8 GPUs answer.")
+    assert found["gpus"]["title"].endswith("9 GPUs answer.")
 
 
 def test_a_compute_mode_and_a_package_that_is_out_of_use(fake, tmp_path):
@@ -329,13 +333,16 @@ def _with_programs(fake, **programs):
 
 # Environments
 
+on_docker = pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
+
 
 @pytest.fixture
 def found_by(tmp_path):
     """Return a function that returns what is found where an environment was launched."""
 
-    async def found(environments, spec):
-        await environments.launch(spec)
+    async def found(environments, spec=None):
+        if spec is not None:
+            await environments.launch(spec)
         facts = await collect(
             environments.engine,
             owner=environments.owner,
@@ -362,12 +369,39 @@ async def test_an_environment_that_is_well(environments, spec, found_by):
     assert not {"G14", "G18", "G21", "G22", "G25"} & set(found)
 
 
-async def test_an_environment_that_was_promised_a_gpu(docker_environments, spec, hook, found_by):
-    found = await found_by(docker_environments(), replace(spec, gpus=1))
+class Smi:
+    """NVIDIA's own program inside: what it says is in a file that both sides see."""
+
+    def __init__(self, directory):
+        directory.mkdir()
+        self._file = directory / "said"
+        #: How an environment is to be launched.
+        self.changes = {
+            "mounts": (Mount(source=str(directory), target="/smi"),),
+            "env": {SMI_VARIABLE: "/smi/said"},
+        }
+
+    def says(self, text):
+        self._file.write_text(text)
+
+
+@pytest.fixture
+def smi(tmp_path):
+    return Smi(tmp_path / "smi")
+
+
+@on_docker
+async def test_an_environment_whose_gpus_never_came(on_gpus, spec, driver, found_by):
+    """The engine took the request, and nothing put the devices into the container."""
+    # One more than the engine knows by name: the pretended hook is asked, and does nothing.
+    driver.configure(FakeDriver(gpus=(FakeGpu(),) * 9))
+
+    found = await found_by(on_gpus, replace(spec, gpus=GpuRequest(devices=("8",))))
 
     assert "The environment a was promised 1 GPU and sees none." == found["G21"].title
 
 
+@on_docker
 @pytest.mark.parametrize(
     ("id_", "said"),
     [
@@ -376,27 +410,32 @@ async def test_an_environment_that_was_promised_a_gpu(docker_environments, spec,
         ("G16", "GPU access blocked by the operating system"),
     ],
 )
-async def test_an_environment_whose_gpus_are_gone(
-    docker_environments, spec, hook, found_by, tmp_path, id_, said
-):
-    smi = tmp_path / "nvidia-smi"
-    smi.write_text(f"#!/bin/sh\necho 'Failed to initialize NVML: {said}'\nexit 255\n")
-    smi.chmod(0o755)
-    mount = Mount(source=str(smi), target="/usr/local/bin/nvidia-smi", read_only=True)
+async def test_an_environment_that_cannot_use_its_gpus(on_gpus, spec, smi, found_by, id_, said):
+    """At a launch it is an error that is explained; while it runs, the doctor finds it."""
+    wanted = replace(spec, gpus=GpuRequest(devices=("1",)), **smi.changes)
+    smi.says(f"Failed to initialize NVML: {said}\n")
+    with pytest.raises(GpuLostError) as caught:
+        await on_gpus.launch(wanted)
 
-    found = await found_by(docker_environments(), replace(spec, gpus=1, mounts=(mount,)))
+    smi.says(f"GPU 0: Pretended (UUID: {gpu_uuid(1)})\n")
+    await on_gpus.launch(wanted)
+    smi.says(f"Failed to initialize NVML: {said}\n")
+    found = await found_by(on_gpus)
 
+    assert id_ == explain_failure(caught.value).id
     assert "error" == found[id_].severity.value
     assert said in found[id_].detail
 
 
-async def test_an_environment_that_sees_gpus_without_having_any(
-    docker_environments, spec, found_by
-):
+@on_docker
+async def test_an_environment_that_sees_gpus_without_having_any(on_gpus, spec, found_by):
     """As where NVIDIA's runtime is the default and nobody tells it to hide them."""
-    device = Mount(source="/dev/null", target="/dev/nvidia0")
+    await on_gpus.launch(spec)
+    stream = await on_gpus.open_stream("a", ("touch", "/dev/nvidia0"), as_root=True)
+    await stream.wait()
+    await stream.aclose()
 
-    found = await found_by(docker_environments(), replace(spec, mounts=(device,)))
+    found = await found_by(on_gpus)
 
     assert ("error", "/dev/nvidia0") == (found["G18"].severity.value, found["G18"].detail)
 
