@@ -22,6 +22,7 @@ from rig.ssh_home import Home, OfflineWhilePreparing, kill_a_kernel
 
 from jupyter_dlenv.access.client import laptop_block
 from jupyter_dlenv.images.recipe import prepared_tag
+from jupyter_dlenv.models import EnvironmentSpec, Phase
 from jupyter_dlenv.reach import authorize, ssh_target
 
 pytestmark = [
@@ -67,7 +68,7 @@ def test_everything_works_through_the_published_port(home):
 
 @pytest.mark.slow
 def test_everything_works_through_the_engine_without_any_port(home):
-    """Worth its time: the only way on hosts where nothing may listen; a Python for each connection."""
+    """Worth its time: the only way on hosts where nothing may listen."""
     ssh.battery(home.client(through_stream=True))
 
 
@@ -246,6 +247,31 @@ def test_a_removed_environment_leaves_no_key(make_home, images):
     home.do(lambda environments: environments.remove("a"))
 
     assert ["host_ed25519", "id_ed25519"] == sorted(made)
+    assert ["ports.lock"] == [file.name for file in keys.iterdir()]
+
+
+def test_a_launch_that_is_cancelled_leaves_no_key(make_home, images):
+    home = make_home()
+    spec = EnvironmentSpec(name="a", image=images.ensure("ssh"))
+    keys = home.directory / "data" / "ssh"
+    seen = []
+
+    async def launch_and_cancel(environments):
+        starting = asyncio.Event()
+        launch = asyncio.ensure_future(
+            environments.launch(
+                spec, report=lambda p: starting.set() if p.phase is Phase.STARTING else None
+            )
+        )
+        await asyncio.wait_for(starting.wait(), 60)
+        seen.extend(file.name for file in keys.rglob("*_ed25519"))
+        launch.cancel()
+        with suppress(asyncio.CancelledError):
+            await launch
+
+    home.do(launch_and_cancel)
+
+    assert ["host_ed25519", "id_ed25519"] == sorted(seen)
     assert ["ports.lock"] == [file.name for file in keys.iterdir()]
 
 
