@@ -9,24 +9,21 @@ import json
 import re
 import shlex
 import shutil
-import signal
 import socket
 import tempfile
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import docker
 import pytest
 from rig import ssh
-from rig.ssh_home import Home
+from rig.ssh_home import Home, OfflineWhilePreparing, kill_a_kernel
 
 from jupyter_dlenv.access.client import laptop_block
 from jupyter_dlenv.images.recipe import prepared_tag
-from jupyter_dlenv.kernels.link import AgentLink
-from jupyter_dlenv.labels import ROLE
+from jupyter_dlenv.models import EnvironmentSpec, Phase
 from jupyter_dlenv.reach import authorize, ssh_target
 
 pytestmark = [
@@ -70,12 +67,18 @@ def test_everything_works_through_the_published_port(home):
     ssh.battery(home.client())
 
 
+@pytest.mark.slow
 def test_everything_works_through_the_engine_without_any_port(home):
+    """Worth its time: the only way on hosts where nothing may listen."""
     ssh.battery(home.client(through_stream=True))
 
 
+@pytest.mark.slow
 def test_everything_works_through_a_second_machine(home):
-    """The second machine is another sshd on this one, which the laptop's block jumps through."""
+    """Worth its time: how most people come in, from a laptop by way of the GPU machine.
+
+    The second machine is another sshd on this one, which the laptop's block jumps through.
+    """
     key = ssh.make_key(home.directory / "laptop")
     home.do(lambda environments: authorize(environments, "a", (key,)))
     with ssh.plain_sshd(home.directory, key) as port:
@@ -88,7 +91,9 @@ def no_agent(monkeypatch):
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
+@pytest.mark.slow
 def test_an_image_without_a_server_gets_its_distribution_s(make_home, images):
+    """Worth its time: what most images need; packages are fetched and an image is built."""
     home = make_home()
     home.launch(images.ensure("kernel"))
     client = home.client()
@@ -100,7 +105,9 @@ def test_an_image_without_a_server_gets_its_distribution_s(make_home, images):
     assert b"ssh_host" not in client.run("ls /etc/ssh")
 
 
+@pytest.mark.slow
 def test_an_image_without_a_server_or_a_network_gets_this_machine_s(make_home, new_image):
+    """Worth its time: the server has to work in a system that was not made for it."""
     home = make_home()
     home.launch(new_image("kernel"), through=OfflineWhilePreparing)
 
@@ -244,18 +251,29 @@ def test_a_removed_environment_leaves_no_key(make_home, images):
     assert ["ports.lock"] == [file.name for file in keys.iterdir()]
 
 
-class OfflineWhilePreparing:
-    """A real engine whose containers for preparing an image have no network."""
+def test_a_launch_that_is_cancelled_leaves_no_key(make_home, images):
+    home = make_home()
+    spec = EnvironmentSpec(name="a", image=images.ensure("ssh"))
+    keys = home.directory / "data" / "ssh"
+    seen = []
 
-    def __init__(self, engine):
-        self._engine = engine
+    async def launch_and_cancel(environments):
+        starting = asyncio.Event()
+        launch = asyncio.ensure_future(
+            environments.launch(
+                spec, report=lambda p: starting.set() if p.phase is Phase.STARTING else None
+            )
+        )
+        await asyncio.wait_for(starting.wait(), 60)
+        seen.extend(file.name for file in keys.rglob("*_ed25519"))
+        launch.cancel()
+        with suppress(asyncio.CancelledError):
+            await launch
 
-    def __getattr__(self, name):
-        return getattr(self._engine, name)
+    home.do(launch_and_cancel)
 
-    async def create(self, plan):
-        network = plan.labels.get(ROLE) != "probe"
-        return await self._engine.create(replace(plan, network=plan.network and network))
+    assert ["host_ed25519", "id_ed25519"] == sorted(seen)
+    assert ["ports.lock"] == [file.name for file in keys.iterdir()]
 
 
 class PortThief:
@@ -279,15 +297,6 @@ class PortThief:
     async def aclose(self):
         self._socket.close()
         await self._engine.aclose()
-
-
-async def kill_a_kernel(environments):
-    environment = await environments.get("a")
-    link = await AgentLink.connect(Path(environment.runtime_dir), timeout=5)
-    await link.start_kernel("k", key="k", env={}, cwd="/")
-    await link.signal("k", signal.SIGKILL)
-    await asyncio.wait_for(link.exited("k"), 20)
-    await link.aclose()
 
 
 def until_it_works(client):

@@ -114,7 +114,7 @@ def test_a_wrong_key_an_unknown_editor_and_an_impossible_copy_change_nothing(run
 def test_the_change_of_the_user_s_file_is_shown_and_asked_about(run, isolated_home):
     config = isolated_home / ".ssh" / "config"
     child = pexpect.spawn(PROGRAM, ["ssh-config", "install"], encoding="utf-8", timeout=60)
-    child.expect(r"\+Include .*")
+    child.expect(r"\+Include \S+")
     child.expect(r"\[y/N\]")
     child.sendline("n")
     child.expect(pexpect.EOF)

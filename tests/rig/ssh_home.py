@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import uuid
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 from jupyter_dlenv.access.client import host_block
 from jupyter_dlenv.access.ssh import SshSettings
 from jupyter_dlenv.engines import open_engine
 from jupyter_dlenv.environments import Environments
 from jupyter_dlenv.errors import DlenvError
+from jupyter_dlenv.kernels.link import AgentLink
+from jupyter_dlenv.labels import ROLE
 from jupyter_dlenv.models import EnvironmentSpec
 from jupyter_dlenv.plan import Caller
 from jupyter_dlenv.policy import Policy
@@ -65,3 +70,26 @@ class Home:
                     await environments.remove(environment.name)
 
         self.do(work)
+
+
+class OfflineWhilePreparing:
+    """A real engine whose containers for preparing an image have no network."""
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    async def create(self, plan):
+        network = plan.labels.get(ROLE) != "probe"
+        return await self._engine.create(replace(plan, network=plan.network and network))
+
+
+async def kill_a_kernel(environments):
+    environment = await environments.get("a")
+    link = await AgentLink.connect(Path(environment.runtime_dir), timeout=5)
+    await link.start_kernel("k", key="k", env={}, cwd="/")
+    await link.signal("k", signal.SIGKILL)
+    await asyncio.wait_for(link.exited("k"), 20)
+    await link.aclose()

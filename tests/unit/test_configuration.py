@@ -9,6 +9,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_dlenv.configuration import Configuration
+from jupyter_dlenv.errors import InvalidSpecError
 from jupyter_dlenv.models import EnvironmentSpec, Mount
 
 
@@ -83,3 +84,16 @@ def test_kernelspecs_are_below_the_data_directory(tmp_path):
     loaded = Configuration(data_dir=str(tmp_path))
 
     assert tmp_path / "kernels" == Path(loaded.kernelspecs_dir)
+
+
+def test_ssh_keeps_to_the_rules_for_ports_and_to_what_is_switched_off():
+    def settings(**changes):
+        return Configuration(**changes).ssh_settings
+
+    assert settings(ssh=False) is None
+    assert 7603 == settings().first_port
+    assert (20000, 30000) == settings(allowed_host_ports=(20000, 30000)).allowed_ports
+    assert 0 == settings(allowed_bind_addresses=["10.*"]).first_port
+    assert settings(ssh_own_keys=False).own_keys is None
+    with pytest.raises(InvalidSpecError):
+        settings(ssh_authorized_keys=["ssh-ed25519 nonsense"])
