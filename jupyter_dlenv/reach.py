@@ -16,6 +16,7 @@ from .kernels.link import AgentLink
 from .labels import PYTHON
 from .models import Status
 from .plan import RUNTIME_TARGET
+from .ports import ports_of
 
 _AGENT_SECONDS = 10.0
 _CONNECT = """\
@@ -66,6 +67,7 @@ async def connection_sheet(
         url=url,
         via=via,
         path=path,
+        uses=await ports_of(environments, environment, ()),
     )
 
 

@@ -19,6 +19,8 @@ from .client import (
     windows_block,
 )
 from .ide import IdeLink, ide_links
+from .lines import Line, lines_for
+from .port_uses import PortUse
 from .ports import SSH
 
 _URL_PLACEHOLDER = "https://jupyter.example.org/"
@@ -32,14 +34,6 @@ class ConfigBlock:
     title: str
     remark: str
     text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandLine:
-    """A line to copy, and one sentence that says what it is for."""
-
-    command: str
-    purpose: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +66,9 @@ class ConnectionSheet:
     unavailable: str = ""
     installed: bool = False
     fields: SshFields | None = None
-    commands: tuple[CommandLine, ...] = ()
+    commands: tuple[Line, ...] = ()
     blocks: tuple[ConfigBlock, ...] = ()
-    forwards: tuple[CommandLine, ...] = ()
+    forwards: tuple[Line, ...] = ()
     ides: tuple[IdeLink, ...] = ()
     ports: tuple[dict[str, Any], ...] = ()
 
@@ -107,6 +101,7 @@ def connection_sheet(
     url: str = "",
     via: str = "",
     path: str = "",
+    uses: tuple[PortUse, ...] = (),
 ) -> ConnectionSheet:
     """Put together what is known of an environment.
 
@@ -121,9 +116,10 @@ def connection_sheet(
         url: Of the Jupyter server, if it is known.
         via: ``user@host`` of this machine as others call it, if this machine does not know.
         path: What editors open; by default where kernels start.
+        uses: The ports of the environment, for those that listen to be brought here.
     """
     name = environment.name
-    shell = CommandLine(
+    shell = Line(
         command=f"jupyter dlenv shell {name}", purpose="A shell inside, on the engine's own way."
     )
     found = ConnectionSheet(
@@ -150,7 +146,7 @@ def connection_sheet(
         ),
         commands=(*_commands(target), shell),
         blocks=tuple(_blocks(target, url or _URL_PLACEHOLDER, via)),
-        forwards=tuple(_forwards(target.alias)),
+        forwards=lines_for(target.alias, uses),
         ides=ide_links(
             alias=target.alias,
             user=target.user,
@@ -191,36 +187,21 @@ def _blocks(target: SshTarget, url: str, via: str) -> Iterator[ConfigBlock]:
     )
 
 
-def _commands(target: SshTarget) -> Iterator[CommandLine]:
+def _commands(target: SshTarget) -> Iterator[Line]:
     alias, name = target.alias, target.name
-    yield CommandLine(
+    yield Line(
         command=f"ssh {alias}", purpose="Log in; once `jupyter dlenv ssh-config install` was run."
     )
-    yield CommandLine(
+    yield Line(
         command=f"jupyter dlenv ssh {name}", purpose="Log in without anything in ~/.ssh/config."
     )
-    yield CommandLine(
+    yield Line(
         command=f"ssh -A {alias}", purpose="Log in and lend it your keys, such as for git push."
     )
-    yield CommandLine(command=f"scp FILE {alias}:", purpose="Copy a file into its home directory.")
-    yield CommandLine(
+    yield Line(command=f"scp FILE {alias}:", purpose="Copy a file into its home directory.")
+    yield Line(
         command=f"rsync -a DIRECTORY/ {alias}:DIRECTORY/",
         purpose="Bring a directory there in step with yours.",
-    )
-
-
-def _forwards(alias: str) -> Iterator[CommandLine]:
-    yield CommandLine(
-        command=f"ssh -N -L 6006:127.0.0.1:6006 {alias}",
-        purpose="Reach a service inside, such as TensorBoard, at http://127.0.0.1:6006 here.",
-    )
-    yield CommandLine(
-        command=f"ssh -N -R 5678:127.0.0.1:5678 {alias}",
-        purpose="Let programs inside reach a service here, such as a debugger that listens.",
-    )
-    yield CommandLine(
-        command=f"ssh -N -D 1080 {alias}",
-        purpose="Browse from inside: a SOCKS proxy at 127.0.0.1:1080 here.",
     )
 
 

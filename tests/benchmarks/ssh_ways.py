@@ -17,14 +17,15 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rig import ask, ssh
+from rig import ask, jupyter, ssh
 from rig.images import Images
 from rig.ssh_home import Home
 
-from jupyter_dlenv.access.client import laptop_block
+from jupyter_dlenv.access.client import laptop_block, url_block
+from jupyter_dlenv.access.ssh_proxy import VARIABLE
 from jupyter_dlenv.reach import authorize
 
 ROUNDS = 3
@@ -66,10 +67,18 @@ def _ways(image: str) -> Iterator[dict[str, ssh.Client]]:
         try:
             home.launch(image)
             home.do(lambda environments: authorize(environments, "a", (key,)))
-            with ssh.plain_sshd(home.directory, key) as port:
+            with ssh.plain_sshd(home.directory, key) as port, ExitStack() as ways:
                 before = ssh.laptop_settings(home.directory, port, getpass.getuser())
                 plain = home.directory / "plain-client"
                 plain.write_text(before)
+                settings = {
+                    "engine": os.environ["DOCKER_HOST"],
+                    "owner": home.owner,
+                    "data_dir": str(home.directory / "data"),
+                    "runtime_dir": str(home.directory / "run"),
+                }
+                server = ways.enter_context(jupyter.running(home.directory / "web", settings))
+                os.environ[VARIABLE] = server.token
                 yield {
                     "plain sshd of the host": ssh.Client(plain, "gpuhost", home.directory),
                     "published port": home.client(),
@@ -77,6 +86,7 @@ def _ways(image: str) -> Iterator[dict[str, ssh.Client]]:
                     "port, by ProxyJump through the host": home.client(
                         write=laptop_block, before=before, via="gpuhost"
                     ),
+                    "the Jupyter URL": home.client(write=url_block, before=before, url=server.url),
                 }
         finally:
             home.remove_all()
