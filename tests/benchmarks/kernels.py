@@ -29,8 +29,7 @@ _UNLIMITED = (
 )
 
 
-async def main(engine: str, image: str, count: int) -> str:
-    samples = Samples()
+async def main(engine: str, image: str, count: int, samples: Samples) -> None:
     async with setting(engine) as place:
         warm = await place.environments.launch(EnvironmentSpec(name="warm", image=image))
         spec = EnvironmentSpec(name="cold", image=image, env={"DLENV_WARM_KERNELS": "0"})
@@ -43,11 +42,10 @@ async def main(engine: str, image: str, count: int) -> str:
             await _starts(ours, kernels, samples, count)
             await _running(ours, stock, kernels, samples, count)
             if engine != "process":
-                await _fresh(ours, place.environments, warm.spec, samples, max(5, count // 3))
+                await _fresh(ours, place.environments, warm, samples, max(5, count // 3))
         finally:
             await ours.end(signal.SIGTERM)
             await stock.end(signal.SIGTERM)
-    return samples.to_markdown()
 
 
 async def _starts(server: Server, kernels: dict[str, str], samples: Samples, count: int) -> None:
@@ -100,13 +98,13 @@ async def _running(
                 await asyncio.sleep(_PAUSE)
 
 
-async def _fresh(server: Server, environments, spec, samples: Samples, count: int) -> None:
+async def _fresh(server: Server, environments, like, samples: Samples, count: int) -> None:
     measure = "First result in a fresh container, ms"
     for number in range(count):
-        samples.add(measure, "docker run, plain ipykernel", await fresh.docker_run(spec.image))
+        samples.add(measure, "docker run, plain ipykernel", await fresh.docker_run(like.image_id))
         began = time.perf_counter()
         name = f"fresh{number}"
-        environment = await environments.launch(replace(spec, name=name))
+        environment = await environments.launch(replace(like.spec, name=name))
         async with kernel(server, environment.kernel_name) as page:
             await page.execute("6 * 7")
             samples.add(measure, "fresh environment", since(began))
@@ -121,8 +119,12 @@ def _shuffled(candidates: dict) -> list[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", default="docker")
-    parser.add_argument("--image", default="dlenv-test/kernel")
+    parser.add_argument("--image", default="dlenv-test/python")
     parser.add_argument("--count", type=int, default=15)
     given = parser.parse_args()
-    print(asyncio.run(main(given.engine, given.image, given.count)))
+    measured = Samples()
+    try:
+        asyncio.run(main(given.engine, given.image, given.count, measured))
+    finally:
+        print(measured.to_markdown())
     print(f"\nPython {platform.python_version()}, Linux {platform.release()}, {given.engine}")

@@ -11,8 +11,8 @@ from rig.server import Page, Server
 
 MB = 1024**2
 _BINARY = """
-from comm import create_comm
-channel = create_comm(target_name="dlenv-benchmark")
+from ipykernel.comm import Comm
+channel = Comm(target_name="dlenv-benchmark")
 for _ in range(4):
     channel.send(data={}, buffers=[block])
 """
