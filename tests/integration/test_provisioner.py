@@ -6,10 +6,11 @@ import asyncio
 import json
 import queue
 import signal
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import docker
 import pytest
 from jupyter_client.ioloop import AsyncIOLoopKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
@@ -23,6 +24,7 @@ from jupyter_dlenv.plan import Caller
 
 #: For what is no matter of the engine; the quick one stands for both.
 any_engine = pytest.mark.parametrize("engine_name", ["process"], indirect=True)
+only_docker = pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
 
 
 @pytest.fixture
@@ -39,8 +41,14 @@ def target(work, engine_name):
 
 
 @pytest.fixture
-def environment(environments, spec, configured, work, target, jp_asyncio_loop):
-    wanted = replace(spec, mounts=(Mount(source=str(work), target=target),), workdir=target)
+def shm_size(spec):
+    return spec.shm_size
+
+
+@pytest.fixture
+def environment(environments, spec, shm_size, configured, work, target, jp_asyncio_loop):
+    mounts = (Mount(source=str(work), target=target),)
+    wanted = replace(spec, mounts=mounts, workdir=target, shm_size=shm_size)
     return jp_asyncio_loop.run_until_complete(environments.launch(wanted))
 
 
@@ -220,6 +228,37 @@ async def test_a_kernel_that_crashed_is_started_again(manager):
 
         assert 7 == manager.provisioner.last_exit.exit_code
         assert first != await execute(client, "import os; print(os.getpid())")
+
+
+@only_docker
+async def test_a_kernel_that_used_up_the_memory_says_so(manager, environment, docker_engine_url):
+    await manager.start_kernel()
+    with closing(docker.DockerClient(base_url=docker_engine_url)) as engine:
+        container = engine.containers.get(environment.container_id)
+        await asyncio.to_thread(container.update, mem_limit="300m", memswap_limit="300m")
+
+    async with client_of(manager) as client:
+        client.execute("x = b'x' * 10**9")
+        await until(lambda: manager.provisioner.last_exit is not None)
+
+    assert "out-of-memory" == manager.provisioner.last_exit.cause
+
+
+@only_docker
+@pytest.mark.parametrize("shm_size", [64 * 1024**2])
+async def test_a_kernel_that_used_up_the_shared_memory_says_so(manager, shm_size):
+    await manager.start_kernel()
+
+    async with client_of(manager) as client:
+        code = (
+            "import mmap; f = open('/dev/shm/x', 'w+b'); f.truncate(10**8)\n"
+            "m = mmap.mmap(f.fileno(), 0)\nfor i in range(0, 10**8, 4096): m[i] = 1"
+        )
+        client.execute(code)
+        await until(lambda: manager.provisioner.last_exit is not None)
+
+    assert "shared-memory-full" == manager.provisioner.last_exit.cause
+    assert "64 MB" in manager.provisioner.last_exit.message
 
 
 @any_engine

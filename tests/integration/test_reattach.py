@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from collections import Counter
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from benchmarks.survival import trial
 from rig.server import Page, Server, free_port
 from tornado.httpclient import HTTPClientError
 
@@ -211,3 +213,10 @@ async def test_of_a_kernel_that_never_died_no_end_is_told(server):
         await server.get("/dlenv/api/kernels/no-such/last-exit")
 
     assert 404 == answered.value.code
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_nothing_is_lost_or_twice_however_often_the_server_is_killed(server, environment):
+    """Worth its time: random moments find what chosen ones do not; fifty are a benchmark."""
+    assert [] == await trial(server, environment, rounds=5, seed=random.randrange(1000))

@@ -46,6 +46,7 @@ class Server:
         self._root, self._log = root, log
         self._env, self._arguments = dict(env or {}), arguments
         self.process: subprocess.Popen[bytes] | None = None
+        self.extensions = dict(_EXTENSIONS)
 
     async def start(self, *, port: int = 0) -> None:
         """Start it and return when it answers."""
@@ -55,7 +56,7 @@ class Server:
             *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}"),
             *("--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
             *(f"--ServerApp.root_dir={self._root}", "--ServerApp.disable_check_xsrf=True"),
-            f"--ServerApp.jpserver_extensions={_EXTENSIONS}",
+            f"--ServerApp.jpserver_extensions={self.extensions}",
             *self._arguments,
         ]
         self.process = self._run(command)
@@ -107,14 +108,16 @@ class Page:
 
     def __init__(self, server: Server, kernel_id: str) -> None:
         self.received: list[dict[str, Any]] = []
-        self._server, self._kernel_id = server, kernel_id
+        self.bytes_received = 0
+        self.kernel_id = kernel_id
+        self._server = server
         self._id = uuid.uuid4().hex
         self._socket: WebSocketClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         url = (
-            f"ws://127.0.0.1:{self._server.port}/api/kernels/{self._kernel_id}/channels"
+            f"ws://127.0.0.1:{self._server.port}/api/kernels/{self.kernel_id}/channels"
             f"?session_id={self._id}&token={TOKEN}"
         )
         socket = await asyncio.wait_for(websocket_connect(url, max_message_size=1 << 30), _PATIENCE)
@@ -145,6 +148,26 @@ class Page:
         request = await self.begin(code)
         await self.until(lambda: self.is_done(request))
         return self.output(request)
+
+    async def answered(self, request: str) -> None:
+        """Return when the reply to a request has come."""
+        await self.until(lambda: any(m["msg_type"].endswith("_reply") for m in self.of(request)))
+
+    async def answered_again(self) -> None:
+        """Return when a kernel that was started again answers."""
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            request = await self.begin("pass")
+            try:
+                await self.until(lambda r=request: self.is_done(r), 1)
+                return
+            except AssertionError:
+                continue
+
+    def count_bytes(self) -> None:
+        """Begin to count, and forget what was received."""
+        self.bytes_received = 0
+        self.received.clear()
 
     def of(self, request: str) -> list[dict[str, Any]]:
         """Return what was received for a request."""
@@ -184,5 +207,6 @@ class Page:
 
     async def _read(self, socket: WebSocketClientConnection) -> None:
         while (message := await socket.read_message()) is not None:
+            self.bytes_received += len(message)
             if isinstance(message, str):
                 self.received.append(json.loads(message))

@@ -1,0 +1,110 @@
+"""One measurement each, through a real Jupyter server and its websocket; results in ms or MB/s."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from rig.server import Page, Server
+
+MB = 1024**2
+_BINARY = """
+from ipykernel.comm import Comm
+channel = Comm(target_name="dlenv-benchmark")
+for _ in range(4):
+    channel.send(data={}, buffers=[block])
+"""
+_TEXT = "for _ in range(100): print(line, flush=True)"
+
+
+def since(began: float) -> float:
+    """Return milliseconds."""
+    return (time.perf_counter() - began) * 1000
+
+
+@asynccontextmanager
+async def kernel(server: Server, name: str) -> AsyncIterator[Page]:
+    """Start a kernel, and shut it down in the end."""
+    started = await server.ask("POST", "/api/kernels", {"name": name})
+    page = Page(server, started["id"])
+    try:
+        await page.connect()
+        yield page
+    finally:
+        await page.aclose()
+        await server.ask("DELETE", f"/api/kernels/{started['id']}")
+
+
+async def first_steps(server: Server, name: str) -> tuple[float, float]:
+    """Return when a new kernel has answered over the websocket, and when it has a result."""
+    began = time.perf_counter()
+    async with kernel(server, name) as page:
+        await page.answered(await page.send("kernel_info_request", {}, "shell"))
+        ready = since(began)
+        await page.execute("6 * 7")
+        return ready, since(began)
+
+
+async def round_trip(page: Page) -> float:
+    began = time.perf_counter()
+    await page.execute("pass")
+    return since(began)
+
+
+async def binary_throughput(page: Page) -> float:
+    """Return MB/s of 100 MB in four buffers."""
+    await page.execute(f"block = bytes({25 * MB})")
+    page.count_bytes()
+    began = time.perf_counter()
+    await page.execute(_BINARY)
+    await page.until(lambda: page.bytes_received >= 100 * MB)
+    return 100 / (since(began) / 1000)
+
+
+async def text_throughput(page: Page) -> float:
+    """Return MB/s of 100 MB that are printed."""
+    await page.execute(f"line = 'x' * {MB}")
+    page.count_bytes()
+    began = time.perf_counter()
+    await page.execute(_TEXT)
+    await page.until(lambda: page.bytes_received >= 100 * MB)
+    return 100 / (since(began) / 1000)
+
+
+async def interrupt(server: Server, page: Page) -> float:
+    request = await page.begin("import time\nfor _ in range(6000): time.sleep(0.01)")
+    await page.until(lambda: any(m["msg_type"] == "execute_input" for m in page.of(request)))
+    began = time.perf_counter()
+    await server.ask("POST", f"/api/kernels/{page.kernel_id}/interrupt")
+    await page.until(lambda: page.is_done(request))
+    return since(began)
+
+
+async def restart(server: Server, page: Page) -> float:
+    """Return how long the request takes: until the new kernel has answered."""
+    began = time.perf_counter()
+    await server.ask("POST", f"/api/kernels/{page.kernel_id}/restart")
+    return since(began)
+
+
+async def crash(page: Page) -> float:
+    """Return how long a page shows a kernel as busy that is gone."""
+    page.received.clear()
+    request = await page.begin("import os, time; time.sleep(0.05); os._exit(1)")
+    await page.until(lambda: any(m["msg_type"] == "execute_input" for m in page.of(request)))
+    began = time.perf_counter() + 0.05
+    await page.until(
+        lambda: any(m["content"].get("execution_state") == "restarting" for m in page.received)
+    )
+    return since(began)
+
+
+async def memory(page: Page) -> float:
+    """Return MB that are the kernel's alone."""
+    answer = await page.execute(
+        "sum(int(l.split()[1]) for l in open('/proc/self/smaps_rollup') if 'Private' in l)"
+    )
+    await asyncio.sleep(0)
+    return int(answer) / 1024

@@ -1,0 +1,40 @@
+"""Samples to a table: medians, and ratios to the first column."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+
+
+class Samples:
+    """What was measured, by measure and candidate."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+
+    def add(self, measure: str, candidate: str, value: float) -> None:
+        self._values[measure][candidate].append(value)
+
+    def to_markdown(self) -> str:
+        """Return one table for each measure, in the order in which they came."""
+        parts = []
+        for measure, candidates in self._values.items():
+            rows = [
+                f"**{measure}**",
+                "",
+                "| | median | p90 | ratio | n |",
+                "| --- | --- | --- | --- | --- |",
+            ]
+            base = statistics.median(next(iter(candidates.values())))
+            for candidate, values in candidates.items():
+                median = statistics.median(values)
+                ratio = f"{median / base:.2f}" if base else ""
+                rows.append(
+                    f"| {candidate} | {median:.1f} | {_p90(values):.1f} | {ratio} | {len(values)} |"
+                )
+            parts.append("\n".join(rows))
+        return "\n\n".join(parts)
+
+
+def _p90(values: list[float]) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * 0.9))]
