@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from . import api
+from .access.connect import ConnectionSheet
 from .models import Environment, PortMapping, Progress, Status
 
 __all__ = ["AsyncEnvironmentHandle", "environments", "get", "launch"]
@@ -47,6 +48,14 @@ class AsyncEnvironmentHandle:
     @property
     def status(self) -> Status:
         return self._handle.status
+
+    async def connection(self) -> ConnectionSheet:
+        """Return all ways into it: ssh, editors, ports, with the lines to copy."""
+        return await asyncio.to_thread(lambda: self._handle.connection)
+
+    async def ssh_command(self) -> str:
+        """Return the line that opens a shell in it over SSH."""
+        return await asyncio.to_thread(lambda: self._handle.ssh_command)
 
     async def refresh(self) -> Environment:
         """Look again."""

@@ -14,14 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .access.connect import ConnectionSheet
 from .background import wait
 from .configuration import Configuration
 from .environments import Environments
-from .errors import CellFailedError
+from .errors import CellFailedError, SshUnavailableError
 from .kernels.carrier import Carrier
 from .kernels.dialogue import Answer, Dialogue, Hear, Message
 from .models import Environment, EnvironmentSpec, PortMapping, Progress, Status
 from .naming import name_for
+from .reach import connection_sheet
 
 _T = TypeVar("_T")
 
@@ -113,6 +115,23 @@ class EnvironmentHandle:
     @property
     def status(self) -> Status:
         return self._environment.status
+
+    @property
+    def connection(self) -> ConnectionSheet:
+        """Return all ways into it: ssh, editors, ports, with the lines to copy."""
+        return wait(with_environments(self._engine, lambda e: connection_sheet(e, self.name)))
+
+    @property
+    def ssh_command(self) -> str:
+        """Return a line that opens a shell in it over SSH, and works on this machine as it is.
+
+        Raises:
+            SshUnavailableError: It has no SSH server.
+        """
+        sheet = self.connection
+        if sheet.unavailable:
+            raise SshUnavailableError(f"{self.name!r} has no SSH.", hint=sheet.unavailable)
+        return f"ssh {sheet.alias}" if sheet.installed else f"jupyter dlenv ssh {self.name}"
 
     def refresh(self) -> Environment:
         """Look again."""

@@ -6,11 +6,13 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from jupyter_core import paths
 from jupyter_core.paths import jupyter_config_path, jupyter_data_dir, jupyter_runtime_dir
 from traitlets import Bool, Dict, Integer, List, Tuple, Unicode, default
 from traitlets.config import Config, Configurable
@@ -26,6 +28,8 @@ from .models import EnvironmentSpec, Mount
 from .plan import Caller
 from .policy import Policy
 
+#: What nobody can set for themselves where an administrator has.
+_RULES = frozenset({*Policy.__dataclass_fields__, "owner"})
 _CONFIG_NAME = "jupyter_dlenv_config"
 #: A unix socket's path has at most 107 bytes; ours adds ``/<id>/s/k-<8>-<1>``.
 _LONGEST_RUNTIME_DIR = 107 - len("/0123456789/s/k-01234567-1")
@@ -59,6 +63,11 @@ class Configuration(Configurable):
     ).tag(config=True)
     catalogue_registry = Unicode(
         help="Registry that the recommended images come from: the host of a mirror of nvcr.io."
+    ).tag(config=True)
+    allowed_engines = List(
+        Unicode(),
+        ["*"],
+        help="Shell patterns over names and URLs of engines that may be asked, as they are typed.",
     ).tag(config=True)
     allowed_images = List(
         Unicode(),
@@ -136,17 +145,14 @@ class Configuration(Configurable):
                 manager).
             config: Configuration that comes on top of everything.
         """
-        merged = Config()
         # Later files win: the user's over the environment's over the system's.
-        for directory in reversed(jupyter_config_path()):
-            for loader in (JSONFileConfigLoader, PyFileConfigLoader):
-                suffix = "json" if loader is JSONFileConfigLoader else "py"
-                try:
-                    merged.merge(loader(f"{_CONFIG_NAME}.{suffix}", directory).load_config())
-                except ConfigFileNotFound:
-                    continue
+        merged = _read(reversed(jupyter_config_path()))
         merged.merge(getattr(parent, "config", None) or Config())
         merged.merge(config or Config())
+        # But for the rules, which whoever administers the machine has made for its users.
+        system = _read([*reversed(paths.ENV_CONFIG_PATH), *reversed(paths.SYSTEM_CONFIG_PATH)])
+        for name in _RULES & system.Configuration.keys():
+            merged.Configuration[name] = system.Configuration[name]
         return cls(config=merged)
 
     @default("engine")
@@ -180,6 +186,7 @@ class Configuration(Configurable):
     @property
     def policy(self) -> Policy:
         return Policy(
+            allowed_engines=tuple(self.allowed_engines),
             allowed_images=tuple(self.allowed_images),
             allowed_mounts=tuple(self.allowed_mounts),
             allowed_users=tuple(self.allowed_users),
@@ -217,8 +224,10 @@ class Configuration(Configurable):
 
         Raises:
             UnknownEngineError
+            NotAllowedError: By the rule ``allowed_engines``.
         """
         wanted = engine or self.engine
+        self.policy.check_engine(wanted)
         data_dir = Path(self.data_dir)
         return Environments(
             open_engine(self.engines.get(wanted, wanted), data_dir=data_dir),
@@ -247,6 +256,17 @@ class Configuration(Configurable):
             return spec
         mount = Mount(source=path, target=path)
         return replace(spec, mounts=(*spec.mounts, mount), workdir=spec.workdir or path)
+
+
+def _read(directories: Iterable[str]) -> Config:
+    merged = Config()
+    for directory in directories:
+        for loader, suffix in ((JSONFileConfigLoader, "json"), (PyFileConfigLoader, "py")):
+            try:
+                merged.merge(loader(f"{_CONFIG_NAME}.{suffix}", directory).load_config())
+            except ConfigFileNotFound:
+                continue
+    return merged
 
 
 def _is_below(path: str, parent: str) -> bool:

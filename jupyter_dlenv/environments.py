@@ -236,8 +236,10 @@ class Environments:
         Raises:
             GpusTakenError: Others use its GPUs now.
             EnvironmentDiedError: It ended at once; its last words are in ``detail``.
+            NotAllowedError: The administrator's rules have changed since its launch.
         """
         environment = await self.get(name)
+        await asyncio.to_thread(self.policy.check_existing, environment.spec)
         if environment.status is Status.RUNNING:
             return await self._start(environment)
         async with self._holding_gpus(environment):
@@ -289,7 +291,8 @@ class Environments:
             shared=old.spec.shared if shared is None else shared,
         )
         facts = await self.engine.probe()
-        self.policy.check(spec, [e for e in await self.list() if e.name != name])
+        others = [e for e in await self.list() if e.name != name]
+        await asyncio.to_thread(self.policy.check, spec, others)
         await self._recreating.recreate(
             old, spec, facts, holding=self._holding_gpus(old), report=report
         )
@@ -376,7 +379,7 @@ class Environments:
             if other.name == spec.name:
                 state = "being launched" if other.status is Status.LAUNCHING else "there"
                 raise NameTakenError(f"An environment {spec.name!r} is {state} already.")
-        self.policy.check(spec, existing, building=building)
+        await asyncio.to_thread(self.policy.check, spec, existing, building=building)
         await check_possible(self.engine, spec, local=facts.local)
         return facts
 

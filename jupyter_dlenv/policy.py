@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,7 +17,8 @@ class Policy:
 
     Attributes:
         allowed_images: Shell patterns over image references; ``*`` matches ``/`` too.
-        allowed_mounts: Shell patterns over the host paths of mounts.
+        allowed_engines: Shell patterns over names and URLs of engines.
+        allowed_mounts: Shell patterns over the host paths of mounts, and where links there lead.
         allowed_users: Of ``caller``, ``root``, ``image``, and patterns over ``UID:GID``.
         allowed_bind_addresses: Patterns over the host addresses of published ports.
         allowed_host_ports: Lowest and highest host port that may be published.
@@ -25,6 +27,7 @@ class Policy:
         max_environments: Environments of one owner; -1 is no limit.
     """
 
+    allowed_engines: tuple[str, ...] = ("*",)
     allowed_images: tuple[str, ...] = ("*",)
     allowed_mounts: tuple[str, ...] = ("*",)
     allowed_users: tuple[str, ...] = ("*",)
@@ -39,6 +42,8 @@ class Policy:
     ) -> None:
         """Raise ``NotAllowedError``, naming the rule, unless the launch may go on.
 
+        Looks at the disk, and belongs in a thread.
+
         Args:
             spec: What is wanted.
             existing: The environments that the owner has already.
@@ -47,10 +52,23 @@ class Policy:
         # Whoever builds an image gives it any name, so only the rule "all" can allow it.
         if building and "*" not in self.allowed_images:
             raise _refused("allowed_images", "Building an image")
+        self.check_existing(spec)
+        if 0 <= self.max_environments <= len(existing):
+            raise _refused("max_environments", f"A further environment beside {len(existing)}")
+        self.check_gpus(spec.gpus.fewest + sum(len(e.gpu_uuids) for e in existing))
+
+    def check_existing(self, spec: EnvironmentSpec) -> None:
+        """Raise ``NotAllowedError`` if an environment may not be used that is there already.
+
+        It may be older than the rules, or made by hand with labels like ours.  Looks at the
+        disk, as ``check`` does.
+        """
         self.check_image(spec.image)
         _match("allowed_users", self.allowed_users, "The user", spec.user)
         for mount in spec.mounts:
-            _match("allowed_mounts", self.allowed_mounts, "Mounting", mount.source)
+            # A link in a place that is allowed may lead to one that is not.
+            for path in dict.fromkeys((mount.source, os.path.realpath(mount.source))):
+                _match("allowed_mounts", self.allowed_mounts, "Mounting", path)
         low, high = self.allowed_host_ports
         for port in spec.ports:
             _match(
@@ -61,9 +79,10 @@ class Policy:
             )
             if port.host_port and not low <= port.host_port <= high:
                 raise _refused("allowed_host_ports", f"Publishing on port {port.host_port}")
-        if 0 <= self.max_environments <= len(existing):
-            raise _refused("max_environments", f"A further environment beside {len(existing)}")
-        self.check_gpus(spec.gpus.fewest + sum(len(e.gpu_uuids) for e in existing))
+
+    def check_engine(self, engine: str) -> None:
+        """Raise ``NotAllowedError`` unless an engine may be asked, by its name or its URL."""
+        _match("allowed_engines", self.allowed_engines, "The engine", engine)
 
     def check_gpus(self, number: int) -> None:
         """Raise ``NotAllowedError`` if one owner may not have so many GPUs.

@@ -148,7 +148,8 @@ class Kernels:
             if kernel.holder is holder:
                 kernel.holder = None
                 if not kernel.outlives and not kernel.ended.is_set():
-                    asyncio.get_event_loop().call_later(_ABANDONED, self._end_abandoned, kernel)
+                    patience = 0 if kernel.tied else _ABANDONED
+                    asyncio.get_event_loop().call_later(patience, self._end_abandoned, kernel)
 
     def _end_abandoned(self, kernel: Kernel) -> None:
         if kernel.holder is None and not kernel.ended.is_set():

@@ -26,6 +26,7 @@ class Kernel:
         holder: The connection that looks after it.
         note: What its holder wants to be told by whoever holds it next.
         outlives: Whether it runs on when its holder is gone.
+        tied: Its holder cannot come back, so it ends at once if it does not outlive it.
     """
 
     def __init__(self, kernel_id: str, pid: int, path: str) -> None:
@@ -42,6 +43,7 @@ class Kernel:
         self.holder: Optional[object] = None
         self.note: Dict[str, Any] = {}
         self.outlives = False
+        self.tied = False
         self.oom_kills = linux.out_of_memory_kills()
 
     def to_json(self) -> Dict[str, Any]:

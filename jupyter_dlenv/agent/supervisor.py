@@ -109,7 +109,6 @@ class Supervisor:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks: Set[asyncio.Task[None]] = set()
-        tied: Set[str] = set()
         self._writers.add(writer)
         try:
             while True:
@@ -123,28 +122,24 @@ class Supervisor:
                     return
                 if not line:
                     return
-                task = asyncio.ensure_future(self._answer(line, writer, tied))
+                task = asyncio.ensure_future(self._answer(line, writer))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
         finally:
             # A kernel that is being started for nobody must not be left running.
             for task in list(tasks):
                 task.cancel()
-            for kernel_id in tied:
-                self._kernels.signal(kernel_id, signal.SIGKILL)
             self._writers.discard(writer)
             self._kernels.let_go(writer)
             writer.close()
 
-    async def _answer(self, line: bytes, writer: asyncio.StreamWriter, tied: Set[str]) -> None:
+    async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> None:
         answer: Dict[str, Any] = {"id": None}
         try:
             request = decode(line)
             answer["id"] = request.get("id")
             operation = self._operations.get(str(request.get("op")), _unknown)
             answer["ok"] = await operation(request, writer)
-            if request.get("tied") is True and request.get("op") == "start_kernel":
-                tied.add(_kernel_id(request))
         except RequestError as error:
             answer["error"] = error.to_json()
         except asyncio.CancelledError:
@@ -197,6 +192,7 @@ class Supervisor:
             env,
             _text(request, "cwd"),
         )
+        kernel.tied = request.get("tied") is True
         if asker not in self._writers:
             # Gone meanwhile: nobody will ever ask for it.
             kernel.send(signal.SIGKILL)

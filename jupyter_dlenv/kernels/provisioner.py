@@ -24,7 +24,8 @@ from ..errors import (
     InternalError,
     KernelStartError,
 )
-from ..models import Environment, Status
+from ..models import Environment
+from ..using import running_environment
 from . import surroundings
 from .last_exit import KERNEL_EXIT, LastExit, explain_environment, explain_kernel
 from .link import AgentLink, HeldKernel, KernelExit, nobody_listens
@@ -235,10 +236,7 @@ class DlenvProvisioner(KernelProvisionerBase):
         configuration = await asyncio.to_thread(Configuration.load, parent=self.parent)
         environments = configuration.open(self.engine)
         try:
-            environment = await environments.get(self.environment)
-            if environment.status is Status.RUNNING:
-                return environment
-            return await environments.start(self.environment)
+            return await running_environment(environments, self.environment)
         finally:
             await environments.aclose()
 

@@ -37,6 +37,27 @@ def test_the_configuration_of_a_server_comes_on_top(jp_config_dir, jp_environ):
     assert (4, 3) == (loaded.max_gpus, loaded.max_environments)
 
 
+def test_nobody_sets_for_themselves_what_an_administrator_has_ruled(
+    jp_config_dir, jp_environ, tmp_path, monkeypatch
+):
+    system = tmp_path / "system"
+    system.mkdir()
+    monkeypatch.setattr("jupyter_core.paths.SYSTEM_CONFIG_PATH", [str(system)])
+    (system / "jupyter_dlenv_config.py").write_text(
+        "c.Configuration.max_gpus = 2\nc.Configuration.owner = 'alice'\n"
+        "c.Configuration.engine = 'docker'\n"
+    )
+    (jp_config_dir / "jupyter_dlenv_config.py").write_text(
+        "c.Configuration.max_gpus = 64\nc.Configuration.owner = 'bob'\n"
+        "c.Configuration.engine = 'process'\nc.Configuration.max_environments = 3\n"
+    )
+
+    loaded = Configuration.load(config=Config({"Configuration": {"max_gpus": -1}}))
+
+    assert (2, "alice") == (loaded.max_gpus, loaded.owner)
+    assert ("process", 3) == (loaded.engine, loaded.max_environments)
+
+
 def test_the_users_directory_is_seen_at_the_same_path_and_kernels_start_there(tmp_path):
     made = Configuration().with_default_mount(spec(), str(tmp_path))
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from ...configuration import Configuration
 from ...errors import DlenvError
-from ...models import Environment, Status
+from ...models import Environment
+from ...using import running_environment
 from .. import surroundings
 from ..channels import kernel_endpoints
 from ..link import AgentLink, KernelExit
@@ -98,10 +99,7 @@ class _StandIn:
     async def _running_environment(self) -> Environment:
         environments = Configuration.load().open(self._engine)
         try:
-            environment = await environments.get(self._name)
-            if environment.status is Status.RUNNING:
-                return environment
-            return await environments.start(self._name)
+            return await running_environment(environments, self._name)
         finally:
             await environments.aclose()
 
