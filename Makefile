@@ -42,6 +42,11 @@ test: $(STAMPS)/dev $(NODE_PACKAGES) $(FRONT_END)  ## Set up everything that the
 	cd labextension && jlpm test
 	pytest
 
+.PHONY: screenshots
+screenshots: $(STAMPS)/dev $(FRONT_END)  ## Take a picture of every view, into build-artifacts/
+	$(RIG).tools chromium fonts
+	cd tests && ../$(BIN)/python -m browser.screenshots
+
 .PHONY: check
 check: $(STAMPS)/dev $(NODE_PACKAGES)  ## Format, lint, types, import rules and unit tests
 	ruff format --check

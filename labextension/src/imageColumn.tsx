@@ -29,11 +29,19 @@ export function ImageColumn(props: {
         <h3 className="jp-DLEnv-group">{title}</h3>
         <ul>
           {choices.map(choice => (
-            <Image key={choice.key} choice={choice} model={model} />
+            <Image
+              key={choice.key}
+              choice={choice}
+              model={model}
+              isStop={choice.key === stop}
+            />
           ))}
         </ul>
       </>
     );
+  const choices = [...recommended, ...here];
+  const chosen = choices.find(choice => isChoice(choice, model.choice.image));
+  const stop = (chosen ?? choices[0])?.key;
   const isEmpty = recommended.length + here.length === 0 && !typed;
   return (
     <section
@@ -116,8 +124,8 @@ function Chosen(props: { readonly model: LaunchModel }): JSX.Element | null {
   const { model } = props;
   const { image } = model.choice;
   const { recommended, here } = model.images;
-  const isListed = [...recommended, ...here].some(
-    choice => choice.repository === repositoryOf(image) || choice.key === image
+  const isListed = [...recommended, ...here].some(choice =>
+    isChoice(choice, image)
   );
   if (!image || isListed) {
     return null;
@@ -163,14 +171,12 @@ function Typed(props: {
 function Image(props: {
   readonly choice: IImageChoice;
   readonly model: LaunchModel;
+  readonly isStop: boolean;
 }): JSX.Element {
   const { choice, model } = props;
   const { trans } = useServices();
-  const { image } = model.choice;
   const hasTags = choice.repository !== '';
-  const isChosen = hasTags
-    ? repositoryOf(image) === choice.repository
-    : image === choice.key;
+  const isChosen = isChoice(choice, model.choice.image);
   const open = (): void => {
     const newest = choice.tags[0];
     if (newest && !isChosen) {
@@ -195,6 +201,7 @@ function Image(props: {
       <button
         type="button"
         className="jp-DLEnv-imagehead"
+        tabIndex={props.isStop ? 0 : -1}
         aria-expanded={hasTags ? isChosen : undefined}
         aria-current={isChosen ? 'true' : undefined}
         onClick={open}
@@ -306,6 +313,12 @@ function Tag(props: {
       )}
     </div>
   );
+}
+
+function isChoice(choice: IImageChoice, image: string): boolean {
+  return choice.repository
+    ? repositoryOf(image) === choice.repository
+    : image === choice.key;
 }
 
 function repositoryOf(image: string): string {

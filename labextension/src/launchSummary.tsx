@@ -37,8 +37,8 @@ export function Summary(props: {
           aria-describedby="jp-DLEnv-error-name"
           onChange={event => model.update({ name: event.target.value })}
         />
-        {choice.name !== '' && <FieldError model={model} field="name" />}
       </label>
+      {choice.name !== '' && <FieldError model={model} field="name" />}
       {model.sheet && <Checks sheet={model.sheet} />}
       <Settings model={model} />
       <div className="jp-DLEnv-foot">

@@ -46,6 +46,11 @@ export function rove(
   const item = items[wanted];
   event.preventDefault();
   event.stopPropagation();
-  item?.focus();
-  return item ?? null;
+  if (!item) {
+    return null;
+  }
+  // The list is entered again where it was left.
+  items.forEach(other => (other.tabIndex = other === item ? 0 : -1));
+  item.focus();
+  return item;
 }
