@@ -418,8 +418,9 @@ class CellFailedError(AgentError):
     code = "cell-failed"
     default_hint = "The traceback in the environment is below."
 
-    def __init__(self, ename: str, evalue: str, traceback: tuple[str, ...]) -> None:
-        super().__init__(f"{ename}: {evalue}", detail="\n".join(traceback))
+    def __init__(self, ename: str, evalue: str = "", traceback: tuple[str, ...] = ()) -> None:
+        said = f"{ename}: {evalue}" if evalue else ename
+        super().__init__(said, detail="\n".join(traceback))
         self.ename, self.evalue, self.traceback = ename, evalue, traceback
 
 
