@@ -48,13 +48,16 @@ screenshots: $(STAMPS)/dev $(FRONT_END)  ## Take a picture of every view, into b
 	cd tests && ../$(BIN)/python -m browser.screenshots
 
 .PHONY: check
-check: $(STAMPS)/dev $(NODE_PACKAGES)  ## Format, lint, types, import rules and unit tests
+check: lint  ## Format, lint, types, import rules and unit tests
+	pytest tests/unit
+
+.PHONY: lint
+lint: $(STAMPS)/dev $(NODE_PACKAGES)  ## Format, lint, types and import rules alone
 	ruff format --check
 	ruff check
 	mypy
 	lint-imports
 	cd labextension && jlpm lint:check
-	pytest tests/unit
 
 ##@ The tests' Docker engine, where this machine has none
 
