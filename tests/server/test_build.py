@@ -21,6 +21,12 @@ def image():
 
 
 @pytest.fixture
+def configuration(configuration):
+    # An SSH server would be added in a second image, on top of those that are built here.
+    return {**configuration, "ssh": False}
+
+
+@pytest.fixture
 def dockerfile(jp_root_dir, images, docker_engine_url):
     """Return a function that writes a Dockerfile below the server's root directory.
 
