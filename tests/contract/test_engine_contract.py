@@ -13,6 +13,7 @@ from jupyter_dlenv.errors import (
     EngineTimeoutError,
     EnvironmentNotRunningError,
 )
+from jupyter_dlenv.labels import ROLE
 
 from .waiting import read_all, until, until_exited
 
@@ -420,11 +421,12 @@ async def test_events_are_of_our_containers_only(engine, plan, test_labels):
     await engine.remove(stranger)
 
 
-async def test_claims_on_gpus_are_of_containers_that_run_or_are_about_to(engine, plan):
+async def test_claims_on_gpus_are_of_containers_that_run_or_are_about_to(engine, plan, test_labels):
     async def claimants():
         return {claim.state.id for claim in await engine.gpu_claims()}
 
-    container_id = await engine.create(plan())
+    labels = {**test_labels, ROLE: "environment"}
+    container_id = await engine.create(plan(labels=labels))
     assert container_id in await claimants()
     await engine.start(container_id)
     assert container_id in await claimants()
