@@ -109,6 +109,8 @@ def image_container(
         entrypoint=None if prepared.probe.entrypoint_runs_commands else (),
         labels=labels.to_labels(),
         env={
+            # CUDA alone would number the fastest GPU first, nvidia-smi goes by the bus.
+            **({"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if labels.gpus else {}),
             **spec.env,
             "DLENV_ENVIRONMENT": spec.name,
             "DLENV_IMAGE": spec.image,

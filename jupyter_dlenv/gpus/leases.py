@@ -22,6 +22,7 @@ from ..engines.gpu_claims import SupportsGpuLeases
 from ..errors import (
     CapabilityMissingError,
     EngineTimeoutError,
+    EngineUnreachableError,
     GpusTakenError,
     InvalidSpecError,
     NoFreeGpuError,
@@ -47,6 +48,8 @@ _TRIES = 3
 _LOAD_SECONDS = 1.0
 #: How often somebody in line looks.
 _LOOK_SECONDS = 1.5
+#: How long somebody in line bears with an engine that does not answer.
+_LONGEST_SILENCE = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +166,9 @@ class GpuLeases:
         """
         if line is None:
             return await self._create(wish, create, made)
-        engine = self._capable()
+        engine, loop = self._capable(), asyncio.get_running_loop()
         await self._check_possible(wish)
+        looked = loop.time()
         async with standing_in_line(
             engine,
             line,
@@ -176,13 +180,18 @@ class GpuLeases:
             image=wish.image,
         ) as standing:
             while True:
-                await standing.keep()
                 try:
+                    await standing.keep()
                     # A look first: the mutex is for those who may have what they want.
                     await self._choose(engine, wish, ticket=standing.ticket)
                     return await self._create(wish, create, made, ticket=standing.ticket)
                 except NoFreeGpuError:
                     report(await self._place(engine, wish, standing.ticket))
+                    looked = loop.time()
+                except (EngineTimeoutError, EngineUnreachableError):
+                    # Who has waited for hours does not give up for a restart of the engine.
+                    if loop.time() - looked > _LONGEST_SILENCE:
+                        raise
                 await asyncio.sleep(_LOOK_SECONDS)
 
     async def _place(self, engine: LeaseEngine, wish: Wish, ticket: str) -> str:

@@ -8,6 +8,7 @@ a server are kept for it for a day.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -215,7 +216,8 @@ class Standing:
     async def _set_aside(self, ticket: str) -> None:
         """Free the name of a ticket, which keeps its place until there is another one."""
         try:
-            await self._engine.rename(ticket, f"{self._container}.old")
+            # Of its own: whoever was killed here before has left another one aside.
+            await self._engine.rename(ticket, f"{self._container}.{secrets.token_hex(4)}")
         except ContainerNotFoundError:
             return
 

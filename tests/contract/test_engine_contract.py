@@ -13,6 +13,7 @@ from jupyter_dlenv.errors import (
     EngineTimeoutError,
     EnvironmentNotRunningError,
 )
+from jupyter_dlenv.labels import ROLE
 
 from .waiting import read_all, until, until_exited
 
@@ -418,3 +419,25 @@ async def test_events_are_of_our_containers_only(engine, plan, test_labels):
     assert first.container_id == ours
     await events.aclose()
     await engine.remove(stranger)
+
+
+async def test_claims_on_gpus_are_of_containers_that_run_or_are_about_to(engine, plan, test_labels):
+    async def claimants():
+        return {claim.state.id for claim in await engine.gpu_claims()}
+
+    labels = {**test_labels, ROLE: "environment"}
+    container_id = await engine.create(plan(labels=labels))
+    assert container_id in await claimants()
+    await engine.start(container_id)
+    assert container_id in await claimants()
+    await engine.stop(container_id, timeout=1)
+
+    assert container_id not in await claimants()
+
+
+async def test_the_engines_clock_is_the_one_by_which_it_dates_containers(engine, plan):
+    before = await engine.clock()
+    state = await engine.inspect(await engine.create(plan()))
+
+    made = datetime.fromisoformat(state.created.replace("Z", "+00:00"))
+    assert before - timedelta(seconds=2) < made < await engine.clock() + timedelta(seconds=2)

@@ -156,6 +156,20 @@ async def test_a_stopped_environment_whose_gpus_are_taken_says_by_whom(on_gpus, 
     assert Status.RUNNING is (await on_gpus.start("a")).status
 
 
+async def test_of_two_that_start_on_one_gpu_at_the_same_time_one_does(open_on_gpus, spec, owner):
+    # Each stands for a process.
+    first, second = open_on_gpus(), open_on_gpus()
+    for name in ("a", "b"):
+        await first.launch(replace(spec, name=name, gpus=GpuRequest(devices=("3",))))
+        await first.stop(name)
+
+    outcomes = await asyncio.gather(first.start("a"), second.start("b"), return_exceptions=True)
+
+    (refused,) = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert isinstance(refused, GpusTakenError)
+    assert 1 == [e.status for e in await first.list()].count(Status.RUNNING)
+
+
 async def test_a_restart_gives_nobody_the_gpus_in_between(on_gpus, spec, owner):
     environment = await on_gpus.launch(replace(spec, gpus=GpuRequest(all=True)))
     wanted = replace(spec, name="b", gpus=GpuRequest(count=1))

@@ -7,7 +7,7 @@ import pytest
 from jupyter_dlenv.engines.base import EngineFacts
 from jupyter_dlenv.images.prepare import PreparedImage
 from jupyter_dlenv.images.probe import ImageProbe
-from jupyter_dlenv.labels import EnvironmentLabels
+from jupyter_dlenv.labels import EnvironmentLabels, gpus_of
 from jupyter_dlenv.models import EnvironmentSpec, Mount
 from jupyter_dlenv.plan import (
     Caller,
@@ -36,7 +36,7 @@ def prepared(**changes):
     return PreparedImage(image_id="sha256:1", probe=ImageProbe(**{**probe, **changes}))
 
 
-def planned(image=None, **changes):
+def planned(image=None, uuids=(), **changes):
     image = image or prepared()
     spec = EnvironmentSpec(**{"name": "a_b", "image": "pytorch", **changes})
     labels = EnvironmentLabels(
@@ -47,6 +47,7 @@ def planned(image=None, **changes):
         runtime_dir="/run/user/1000/dlenv/0123456789/s",
         home=environment_home(spec, prepared=image),
         python=image.probe.python,
+        gpus=uuids,
     )
     user = process_user(spec, ALICE, FACTS)
     return image_container(spec, labels=labels, prepared=image, user=user, caller=ALICE)
@@ -125,3 +126,11 @@ def test_the_agents_source_goes_into_the_container():
 
 def test_a_host_name_is_one_that_resolvers_take():
     assert "a-b" == planned().hostname
+
+
+def test_a_lease_is_on_the_container_that_has_the_gpus_and_numbers_them_as_nvidia_smi():
+    plan = planned(uuids=("GPU-1", "MIG-2"))
+
+    assert ("GPU-1", "MIG-2") == plan.gpus == gpus_of(plan.labels)
+    assert "PCI_BUS_ID" == plan.env["CUDA_DEVICE_ORDER"]
+    assert "CUDA_DEVICE_ORDER" not in planned().env
