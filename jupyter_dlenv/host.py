@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from .engines.base import EngineFacts
 from .gpus.inventory import GpuState, Inventory
 from .gpus.source import GpuSource
 from .images.fit import Host, HostGpu
 
+#: Longer than a look takes anywhere, and than anybody likes to wait for a sheet.
+_SECONDS = 12.0
+
 
 async def read_host(gpus: GpuSource, engine: EngineFacts) -> Host:
-    """Look at the GPUs of the engine's host, if that is this machine."""
-    if not engine.local:
-        return Host(architecture=engine.architecture)
-    return host_of(engine, await gpus.read())
+    """Look at the GPUs of the engine's host, wherever that is; what hangs is not waited for."""
+    unknown = Host(architecture=engine.architecture)
+    if not (engine.local or engine.gpu_runtime):
+        # Looking at another machine takes a container, in vain where it can have no GPUs.
+        return unknown
+    try:
+        return host_of(engine, await asyncio.wait_for(gpus.read(), _SECONDS))
+    except asyncio.TimeoutError:
+        return unknown
 
 
 def host_of(engine: EngineFacts, inventory: Inventory) -> Host:

@@ -89,7 +89,9 @@ def explained(error: _Error) -> _Error:
     if finding is None:
         return error
     better = copy.copy(error)
-    better.hint = " ".join(filter(None, [finding.cause, finding.fix])) or error.hint
+    # Advice that names the environment at hand is better than the table's.
+    fix = finding.fix if error.hint == error.default_hint else error.hint
+    better.hint = " ".join(filter(None, [finding.cause, fix]))
     if type(error) in _VAGUE and str(error) != finding.title:
         better.args = (finding.title, *error.args[1:])
         if str(error) not in error.detail:

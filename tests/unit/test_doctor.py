@@ -31,6 +31,7 @@ from jupyter_dlenv.doctor.finding import Severity
 from jupyter_dlenv.errors import (
     EngineError,
     EnvironmentDiedError,
+    GpuLostError,
     GPUUnavailableError,
     InvalidSpecError,
     NameTakenError,
@@ -485,6 +486,19 @@ def test_a_failure_that_is_precise_keeps_its_words_and_gets_the_advice():
 
     assert ("nvcr.io does not answer.", said) == (str(better), better.detail)
     assert "the engine's proxy" in better.hint
+
+
+def test_advice_that_names_the_environment_is_kept():
+    hint = "Re-create it: `jupyter dlenv recreate a`."
+    error = GpuLostError(
+        "a lost its GPUs.", hint=hint, detail="Failed to initialize NVML: Unknown Error"
+    )
+
+    better = explained(error)
+
+    assert "a lost its GPUs." == str(better)
+    assert better.hint.endswith(hint)
+    assert "daemon-reload" in better.hint
 
 
 def test_what_the_failure_was_called_first_is_kept():
