@@ -15,9 +15,10 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import docker
 from rig import ask, ssh
 from rig.images import Images
 from rig.ssh_home import Home, OfflineWhilePreparing, kill_a_kernel
@@ -99,7 +100,9 @@ def _home(images: Images, kind: str) -> Iterator[tuple[Home, dict[str, ssh.Clien
         finally:
             home.remove_all()
             for reference in (prepared_tag(made, sshd=True), made) if made else ():
-                images.client.images.remove(reference, force=True)
+                # The first takes the second along.
+                with suppress(docker.errors.ImageNotFound):
+                    images.client.images.remove(reference, force=True)
 
 
 if __name__ == "__main__":
