@@ -9,7 +9,7 @@ import re
 import secrets
 import signal
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Set
 
 from . import linux, listeners
 from .kernel import CHANNELS
@@ -63,6 +63,13 @@ class Kernels:
 
     def list(self) -> List[Kernel]:
         return list(self._kernels.values())
+
+    def own_sockets(self) -> Dict[int, Set[int]]:
+        """Return the sockets that each kernel has for itself; a warm one has no others."""
+        return {
+            pid: kernel.own_sockets if self._is_known(kernel) else listeners.sockets_of(pid)
+            for pid, kernel in self._processes.items()
+        }
 
     async def warm_up(self) -> None:
         """Load ipykernel before anybody asks; a failure is told to whoever asks."""
@@ -311,10 +318,13 @@ class Kernels:
         self._kernels[kernel.kernel_id] = kernel
         say("kernel %s runs (pid %d)" % (kernel.kernel_id, kernel.pid))
 
+    def _is_known(self, kernel: Kernel) -> bool:
+        return self._kernels.get(kernel.kernel_id) is kernel
+
     def _conclude(self, newborn: Newborn) -> None:
         """End the talk with a new process; if it failed or was cancelled, the process too."""
         kernel = newborn.kernel
-        wanted = self._kernels.get(kernel.kernel_id) is kernel
+        wanted = self._is_known(kernel)
         newborn.close(kill=not wanted)
         if not wanted:
             _unlink(kernel.path + ".log")

@@ -231,7 +231,7 @@ class Supervisor:
     async def _listeners(self, request: Dict[str, Any], _: object) -> Dict[str, Any]:
         loop = asyncio.get_running_loop()
         root = os.getpid() if request.get("own") is True else None
-        kernels = {kernel.pid: kernel.own_sockets for kernel in self._kernels.list()}
+        kernels = self._kernels.own_sockets()
         return {"listeners": await loop.run_in_executor(None, listeners.describe, kernels, root)}
 
     async def _shutdown(self, _: Dict[str, Any], __: object) -> Dict[str, Any]:

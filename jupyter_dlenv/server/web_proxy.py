@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, urlencode
 
+from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from jupyter_server.utils import ensure_async
 from jupyter_server_proxy.handlers import AddSlashHandler, ProxyHandler
 from tornado.httputil import HTTPHeaders
-from tornado.web import HTTPError
+from tornado.web import HTTPError, authenticated
 
 from ..access.relay import Place, Port
 from ..errors import DlenvError, EnvironmentNotRunningError
@@ -56,9 +57,14 @@ class WebProxyHandler(ExtensionHandlerMixin, ProxyHandler):  # type: ignore[misc
         if not await ensure_async(allowed):
             raise HTTPError(403)
 
+    @ws_authenticated
+    async def get(self, name: str, port: str, path: str) -> None:
+        await super().get(name, port, path)
+
     async def http_get(self, name: str, port: str, path: str) -> None:
         await self._answer(name, port, path)
 
+    @authenticated
     async def post(self, name: str, port: str, path: str) -> None:
         await self._answer(name, port, path)
 

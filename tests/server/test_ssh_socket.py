@@ -153,11 +153,11 @@ async def test_strangers_and_web_pages_are_refused(
     assert (403, code) == (answer.code, answer.error["code"])
 
 
-async def test_why_there_is_no_stream_is_said_on_the_laptop(
-    launched, api, url, token, jp_serverapp
-):
+async def test_why_there_is_no_stream_is_said_on_the_laptop(dlenv, launched, api, url, token):
     missing = await proxy(url, "--token-file", token)
     await launched("a")
+    environment = await dlenv.environments().get("a")
+    (Path(environment.runtime_dir) / "ssh-stream").unlink(missing_ok=True)
     without_sshd = await proxy(url, "--token-file", token)
     await api.post("/environments/a/stop")
     stopped = await proxy(url, "--token-file", token)
