@@ -96,8 +96,11 @@ class DlenvProvisioner(KernelProvisionerBase):
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Make sure that the environment runs.  Called before each launch and restart."""
         self._refuse_after_shutdown()
-        with _told_to_the_user():
-            self._observed = await self._running_environment()
+        # An agent that answers is asked nothing but the kernel: a restart should be quick.
+        answers = self._link is not None and not self._link.closed.done()
+        if self._observed is None or not answers:
+            with _told_to_the_user():
+                self._observed = await self._running_environment()
         return await super().pre_launch(cmd=[], **kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:  # noqa: ARG002 - the agent knows how

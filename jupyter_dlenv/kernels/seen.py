@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,15 +13,15 @@ from .record import CHANNELS, Record
 
 _FOLDER = "seen"
 _SLOT = 128
+_SIZE = _SLOT * len(CHANNELS)
 _MOST_PAGES = 32
 
 
 class Seen:
     """A file with the last message of each channel that one page was given.
 
-    Written with one call of the system for each message, so that it is true however the
-    process ends; the disk is not waited for, since a machine that fails takes the kernels
-    with it.
+    It is shared memory, so what was noted is true however the process ends, and noting it
+    waits for nothing: a call of the system would wait for the journal of a busy disk.
     """
 
     def __init__(self, private_dir: Path, kernel_id: str, page: str) -> None:
@@ -29,22 +30,26 @@ class Seen:
         _drop_oldest(directory, kernel_id)
         name = hashlib.sha256(page.encode()).hexdigest()[:16]
         path = directory / f"{kernel_id}.{name}"
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            # Kept before anything is noted: a full disk would end the process by SIGBUS.
+            os.posix_fallocate(descriptor, 0, _SIZE)
+            self._memory = mmap.mmap(descriptor, _SIZE)
+        finally:
+            os.close(descriptor)
 
     def note(self, channel: str, message_id: str) -> None:
         """Note that a message was given to the page."""
-        if self._file >= 0:
-            entry = message_id.encode()[:_SLOT].ljust(_SLOT, b"\0")
-            os.pwrite(self._file, entry, CHANNELS.index(channel) * _SLOT)
+        if not self._memory.closed:
+            begin = CHANNELS.index(channel) * _SLOT
+            self._memory[begin : begin + _SLOT] = message_id.encode()[:_SLOT].ljust(_SLOT, b"\0")
 
     def last(self) -> dict[str, str]:
         """Return the last message of each channel that has one."""
-        return _parse(os.pread(self._file, _SLOT * len(CHANNELS), 0))
+        return _parse(self._memory[:])
 
     def close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._memory.close()
 
 
 def unseen(record: Record, last: Mapping[str, str], others: list[dict[str, str]]) -> list[int]:

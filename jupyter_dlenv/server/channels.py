@@ -49,9 +49,14 @@ def _remembering(base: type[Any]) -> type[Any]:
             self._replayed: set[str] = set()
             self._unflushed: dict[str, str] = {}
             if isinstance(provisioner, DlenvProvisioner) and provisioner.outlives:
-                self._seen = Seen(provisioner.private_dir, self.kernel_id, self.session_id)
-                self._catching_up = provisioner.adopted and (
-                    self.session_id not in provisioner.caught_up
+                try:
+                    self._seen = Seen(provisioner.private_dir, self.kernel_id, self.session_id)
+                except OSError as error:
+                    self.log.warning("What this page is given cannot be noted: %s", error)
+                self._catching_up = (
+                    self._seen is not None
+                    and provisioner.adopted
+                    and self.session_id not in provisioner.caught_up
                 )
             return super().connect()
 

@@ -41,6 +41,7 @@ import {
   parseTags
 } from './wireImages';
 import { type IJob, parseJob, parseJobs } from './wireJobs';
+import { parseKernelLog } from './wireKernels';
 
 /**
  * The server refused or failed, and said why.
@@ -124,6 +125,11 @@ export class API {
 
   async jobLog(id: string): Promise<string> {
     return await (await this._request(`jobs/${quote(id)}/log`)).text();
+  }
+
+  /** Return the last lines that a kernel wrote before it ended. */
+  async kernelLog(id: string): Promise<string> {
+    return parseKernelLog(await this._json(`kernels/${quote(id)}/last-exit`));
   }
 
   async cancel(id: string): Promise<void> {

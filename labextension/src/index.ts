@@ -26,7 +26,7 @@ import { environmentIcon } from './icons';
 import { JobsModel } from './jobs';
 import { KernelsModel } from './kernels';
 import { EnvironmentsModel } from './model';
-import { notifyOfLaunches } from './notifications';
+import { notifyOfKernelExit, notifyOfLaunches } from './notifications';
 import type { IServices } from './services';
 import { StatusItem } from './statusItem';
 import { IEnvironments } from './tokens';
@@ -34,6 +34,7 @@ import { View } from './view';
 import { Views } from './views';
 import { type IEnvironment, isEnvironmentEvent } from './wire';
 import { parseProgressEvent } from './wireJobs';
+import { parseKernelExitEvent } from './wireKernels';
 
 export { IEnvironments } from './tokens';
 export type { IEnvironment, Status } from './wire';
@@ -117,6 +118,10 @@ const views: JupyterFrontEndPlugin<void> = {
       const progress = parseProgressEvent(event);
       if (progress) {
         jobs.onEvent(progress);
+      }
+      const exit = parseKernelExitEvent(event);
+      if (exit) {
+        notifyOfKernelExit(services, exit);
       }
     });
     // Launches that began before this page was opened.

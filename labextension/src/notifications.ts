@@ -1,11 +1,12 @@
 /**
- * What is said in a corner of the page when a launch ends.
+ * What is said in a corner of the page when a launch or a kernel ends.
  */
-import { Notification } from '@jupyterlab/apputils';
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 
 import { COMMANDS } from './commandIds';
 import type { IServices } from './services';
 import type { IJob } from './wireJobs';
+import type { IKernelExit } from './wireKernels';
 
 export function notifyOfLaunches(services: IServices): void {
   const { jobs, trans, run } = services;
@@ -43,5 +44,32 @@ export function notifyOfLaunches(services: IServices): void {
         }
       );
     }
+  });
+}
+
+export function notifyOfKernelExit(
+  { api, trans }: IServices,
+  exit: IKernelExit
+): void {
+  const text = [exit.message, exit.hint].join(' ').replace(/`/g, '');
+  Notification.error(text, {
+    autoClose: false,
+    actions: [
+      {
+        label: trans.__('Log'),
+        displayType: 'accent',
+        callback: () =>
+          void api
+            .kernelLog(exit.kernelId)
+            .catch(error => String(error))
+            .then(log =>
+              showDialog({
+                title: exit.message,
+                body: log || trans.__('The kernel wrote nothing.'),
+                buttons: [Dialog.okButton()]
+              })
+            )
+      }
+    ]
   });
 }

@@ -19,7 +19,9 @@ from .measures import kernel, since
 from .setting import setting
 from .table import Samples
 
-LOCAL, WARM, COLD = "local python3", "environment, warm", "environment, cold fork"
+STOCK, LOCAL = "local, stock jupyter_server", "local python3"
+WARM, COLD = "environment, warm", "environment, cold fork"
+RUN, FRESH = "docker run, plain ipykernel", "fresh environment"
 #: Long enough for the next warm kernel to be ready.
 _PAUSE = 1.2
 #: Limits of the server on what a kernel may print would be measured otherwise.
@@ -65,12 +67,14 @@ async def _running(
         kernel(ours, "python3") as local,
         kernel(ours, kernels[WARM]) as inside,
     ):
-        names = {"local, stock jupyter_server": plain, LOCAL: local, WARM: inside}
+        names = {STOCK: plain, LOCAL: local, WARM: inside}
         for _ in range(4 * count):
             for candidate in _shuffled(names):
                 trip = await measures.round_trip(names[candidate])
                 samples.add("Round trip of `pass`, ms", candidate, trip)
         pair = {LOCAL: local, WARM: inside}
+        for candidate, page in pair.items():
+            samples.add("Memory of an idle kernel, MB", candidate, await measures.memory(page))
         for _ in range(max(3, count // 3)):
             for candidate in _shuffled(pair):
                 page = pair[candidate]
@@ -79,8 +83,6 @@ async def _running(
                 speed = await measures.text_throughput(page)
                 samples.add("100 MB of text, MB/s", candidate, speed)
                 page.received.clear()
-        for candidate, page in pair.items():
-            samples.add("Memory of an idle kernel, MB", candidate, await measures.memory(page))
         for _ in range(count):
             for candidate in _shuffled(pair):
                 page = pair[candidate]
@@ -89,30 +91,28 @@ async def _running(
                 samples.add("Restart, ms", candidate, await measures.restart(ours, page))
                 # Its page hears it a little later.
                 await page.answered_again()
-        for _ in range(max(3, count // 3)):
-            for candidate in _shuffled(pair):
-                page = pair[candidate]
+    for _ in range(max(3, count // 3)):
+        for candidate in _shuffled(pair):
+            # A new one each time: those that die often are given up, and get other ports.
+            async with kernel(ours, kernels[candidate]) as page:
+                await page.execute("pass")
                 samples.add("A crash is shown after, ms", candidate, await measures.crash(page))
-                await page.answered_again()
-                # A kernel that dies again within ten seconds counts towards the restarter's limit.
-                await asyncio.sleep(_PAUSE)
 
 
 async def _fresh(server: Server, environments, like, samples: Samples, count: int) -> None:
     measure = "First result in a fresh container, ms"
     for number in range(count):
-        samples.add(measure, "docker run, plain ipykernel", await fresh.docker_run(like.image_id))
+        samples.add(measure, RUN, await fresh.docker_run(like.image_id))
         began = time.perf_counter()
         name = f"fresh{number}"
         environment = await environments.launch(replace(like.spec, name=name))
         async with kernel(server, environment.kernel_name) as page:
             await page.execute("6 * 7")
-            samples.add(measure, "fresh environment", since(began))
+            samples.add(measure, FRESH, since(began))
         await environments.remove(name)
 
 
 def _shuffled(candidates: dict) -> list[str]:
-    # The first in a table is what the others are compared with.
     return random.sample(list(candidates), len(candidates))
 
 
@@ -122,7 +122,7 @@ if __name__ == "__main__":
     parser.add_argument("--image", default="dlenv-test/python")
     parser.add_argument("--count", type=int, default=15)
     given = parser.parse_args()
-    measured = Samples()
+    measured = Samples((STOCK, RUN, LOCAL, WARM, COLD, FRESH))
     try:
         asyncio.run(main(given.engine, given.image, given.count, measured))
     finally:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from rig.server import Page, Server
+from tornado.httpclient import HTTPClientError
 
 MB = 1024**2
 _BINARY = """
@@ -34,7 +35,9 @@ async def kernel(server: Server, name: str) -> AsyncIterator[Page]:
         yield page
     finally:
         await page.aclose()
-        await server.ask("DELETE", f"/api/kernels/{started['id']}")
+        # One that has just crashed may be between two lives.
+        with suppress(HTTPClientError):
+            await server.ask("DELETE", f"/api/kernels/{started['id']}")
 
 
 async def first_steps(server: Server, name: str) -> tuple[float, float]:

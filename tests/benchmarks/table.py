@@ -7,9 +7,14 @@ from collections import defaultdict
 
 
 class Samples:
-    """What was measured, by measure and candidate."""
+    """What was measured, by measure and candidate.
 
-    def __init__(self) -> None:
+    Args:
+        order: All candidates; the first of a measure is what the others are compared with.
+    """
+
+    def __init__(self, order: tuple[str, ...]) -> None:
+        self._order = order
         self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
     def add(self, measure: str, candidate: str, value: float) -> None:
@@ -25,8 +30,10 @@ class Samples:
                 "| | median | p90 | ratio | n |",
                 "| --- | --- | --- | --- | --- |",
             ]
-            base = statistics.median(next(iter(candidates.values())))
-            for candidate, values in candidates.items():
+            present = [candidate for candidate in self._order if candidate in candidates]
+            base = statistics.median(candidates[present[0]])
+            for candidate in present:
+                values = candidates[candidate]
                 median = statistics.median(values)
                 ratio = f"{median / base:.2f}" if base else ""
                 rows.append(

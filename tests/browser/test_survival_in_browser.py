@@ -1,4 +1,4 @@
-"""The server is killed while a cell runs: the page that stays open shows all of its output."""
+"""The server is killed, and then the kernel: a page that stays open shows all of it."""
 
 from __future__ import annotations
 
@@ -81,15 +81,19 @@ async def launch(server: Server) -> None:
 @pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_a_page_shows_what_its_cell_printed_while_the_server_was_killed_and_started_again(
+def test_a_page_finds_back_to_its_kernel_after_the_server_was_killed_and_is_told_of_its_end(
     server: Server, page: Page, tmp_path: Path, wait: Any
 ) -> None:
     """Earns its time: nothing else shows that JupyterLab itself finds its way back."""
     go = tmp_path / "go"
-    cells = [nbformat.v4.new_code_cell(COUNT.format(go=go)), nbformat.v4.new_code_cell("x")]
+    sources = (COUNT.format(go=go), "x", "import os; os.kill(os.getpid(), 9)")
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
     kernelspec = {"name": "dlenv-first", "display_name": "first"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
     nbformat.write(notebook, tmp_path / "root/n.ipynb")
+    # JupyterLab says so itself, if the server is away for long.
+    away = page.locator(".jp-Dialog", has_text="Server Connection Error")
+    page.add_locator_handler(away, lambda: away.locator(".jp-mod-accept").click())
     page.goto(f"http://127.0.0.1:{server.port}/lab/tree/n.ipynb?reset&token={TOKEN}")
     panel = page.locator(".jp-NotebookPanel:visible")
     expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
@@ -111,3 +115,8 @@ def test_a_page_shows_what_its_cell_printed_while_the_server_was_killed_and_star
     page.keyboard.press("Shift+Enter")
     expect(panel.locator(".jp-OutputArea-output").nth(1)).to_contain_text("42", timeout=30_000)
     screenshot(page, "survival")
+
+    panel.locator(".cm-content").nth(2).click()
+    page.keyboard.press("Shift+Enter")
+    why = page.get_by_text("The kernel was ended by SIGKILL.")
+    expect(why.first).to_be_visible(timeout=10_000)

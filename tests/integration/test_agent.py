@@ -366,6 +366,15 @@ def _children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.fixture
+def profile(tmp_path):
+    """Write what IPython reads when a kernel begins, before there is an agent."""
+    directory = tmp_path / "home/.ipython/profile_default"
+    (directory / "startup").mkdir(parents=True)
+    (directory / "ipython_kernel_config.py").write_text("c.InteractiveShell.colors = 'NoColor'")
+    (directory / "startup/00.py").write_text("import os; began = os.getcwd(), os.environ['COLOUR']")
+
+
 async def warm_kernel(agent, *others):
     """Return the pid of the kernel that is ready for anybody."""
 
@@ -379,11 +388,7 @@ async def warm_kernel(agent, *others):
     return idle()
 
 
-async def test_a_warm_kernel_becomes_exactly_what_was_asked_for(agent, tmp_path):
-    profile = agent.log.parent / ".ipython/profile_default"
-    (profile / "startup").mkdir(parents=True, exist_ok=True)
-    (profile / "ipython_kernel_config.py").write_text("c.InteractiveShell.colors = 'NoColor'")
-    (profile / "startup/00.py").write_text("import os; began = os.getcwd(), os.environ['COLOUR']")
+async def test_a_warm_kernel_becomes_exactly_what_was_asked_for(profile, agent, tmp_path):
     link = await agent.link()
     pid = await warm_kernel(agent)
     env = {"COLOUR": "blue", "JPY_SESSION_NAME": "/a/n.ipynb", "TZ": "Asia/Tokyo"}

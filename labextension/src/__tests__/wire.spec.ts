@@ -7,6 +7,7 @@ import {
 import { parseConnection } from '../wireConnect';
 import { parseSheet } from '../wireImages';
 import { parseJobs } from '../wireJobs';
+import { parseKernelExitEvent, parseKernelLog } from '../wireKernels';
 
 const SENT = {
   name: 'bert',
@@ -126,5 +127,30 @@ describe('parseJobs', () => {
       'here',
       'waiting'
     ]);
+  });
+});
+
+describe('parseKernelExitEvent', () => {
+  const sent = {
+    schema_id: 'https://schema.jupyter-dlenv.org/kernel-exit/v1',
+    kernel_id: 'k',
+    environment: 'bert',
+    message: 'The kernel was killed: no memory was left.',
+    hint: 'Use smaller batches.'
+  };
+
+  it('keeps what a user can do something with', () => {
+    expect(parseKernelExitEvent(sent)).toEqual({
+      kernelId: 'k',
+      environment: 'bert',
+      message: sent.message,
+      hint: sent.hint
+    });
+  });
+
+  it('leaves other events alone, and refuses what says nothing', () => {
+    expect(parseKernelExitEvent({ ...sent, schema_id: 'other' })).toBeNull();
+    expect(() => parseKernelExitEvent({ ...sent, message: 1 })).toThrow();
+    expect(parseKernelLog({ log: 'cut' })).toBe('cut');
   });
 });

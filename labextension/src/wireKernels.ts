@@ -1,0 +1,35 @@
+/**
+ * Why kernels ended, as the server sends it.
+ */
+import { asObject, asString, type JSONRecord, text } from './wire';
+
+const KERNEL_EXIT_EVENT = 'https://schema.jupyter-dlenv.org/kernel-exit/v1';
+
+/**
+ * The end of a kernel that nobody had asked for.
+ */
+export interface IKernelExit {
+  readonly kernelId: string;
+  readonly environment: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export function parseKernelExitEvent(event: JSONRecord): IKernelExit | null {
+  if (event['schema_id'] !== KERNEL_EXIT_EVENT) {
+    return null;
+  }
+  return {
+    kernelId: asString(event['kernel_id'], 'kernel_id'),
+    environment: asString(event['environment'], 'environment'),
+    message: asString(event['message'], 'message'),
+    hint: text(event, 'hint')
+  };
+}
+
+/**
+ * The last lines that a kernel wrote outside of notebooks.
+ */
+export function parseKernelLog(answer: unknown): string {
+  return text(asObject(answer, 'the top'), 'log');
+}
