@@ -207,6 +207,10 @@ class Dialogue:
                     raise
                 interrupted = True
                 self.interrupt()
+            except Exception:
+                # Whoever cannot answer or show something must not leave the kernel waiting.
+                self.interrupt()
+                raise
             if not ready and not self.alive:
                 raise self._gone()
         if interrupted:

@@ -28,7 +28,7 @@ class Notebook:
         self.manager = manager
         self.client = client
 
-    async def run(self, code, *, answers=()):
+    async def run(self, code, *, answers=(), allow_stdin=True):
         """Run a cell; return its outputs, each with what it shows as text."""
         answers = list(answers)
         outputs = []
@@ -47,7 +47,7 @@ class Notebook:
             self.client.input(answers.pop(0))
 
         await self.client.execute_interactive(
-            code, timeout=LIMIT, output_hook=hear, stdin_hook=answer, allow_stdin=True
+            code, timeout=LIMIT, output_hook=hear, stdin_hook=answer, allow_stdin=allow_stdin
         )
         return outputs
 
@@ -135,6 +135,14 @@ async def test_a_cell_is_interrupted_and_the_kernel_keeps_its_variables(notebook
     assert "KeyboardInterrupt" == outputs[-1]["ename"]
     assert "sleep" in outputs[-1]["shown"]
     assert "7" == await notebook.text("%%dlenv a\nn")
+
+
+@any_engine
+async def test_where_nobody_can_be_asked_a_cell_that_asks_ends(notebook, launched):
+    asked = await notebook.run("%%dlenv a\ninput('name? ')", allow_stdin=False)
+
+    assert "StdinNotImplementedError" == asked[-1]["ename"]
+    assert "3" == await notebook.text("%%dlenv a\n1 + 2")
 
 
 @any_engine
