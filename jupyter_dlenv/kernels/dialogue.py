@@ -213,6 +213,8 @@ class Dialogue:
                 raise
             if not ready and not self.alive:
                 raise self._gone()
+            # Kernels say so right after they answered; the word may have been dropped in a flood.
+            idle |= reply and answered is not None and not ready
         if interrupted:
             raise KeyboardInterrupt
         return answered

@@ -28,10 +28,13 @@ class Notebook:
         self.manager = manager
         self.client = client
 
-    async def run(self, code, *, answers=(), allow_stdin=True):
-        """Run a cell; return its outputs, each with what it shows as text."""
+    async def run(self, code, *, answers=(), allow_stdin=True, into=None):
+        """Run a cell; return its outputs, each with what it shows as text.
+
+        They appear in the list ``into`` as they are heard.
+        """
         answers = list(answers)
-        outputs = []
+        outputs = [] if into is None else into
 
         def hear(message):
             content = message["content"]
@@ -193,13 +196,13 @@ async def test_lines_do_what_the_command_line_does(notebook, environments, image
 
 @any_engine
 async def test_an_interrupted_line_undoes_what_it_has_begun(notebook, launched):
-    following = asyncio.ensure_future(notebook.run("%dlenv logs a --follow"))
-    await asyncio.wait({following}, timeout=1)
+    outputs = []
+    following = asyncio.ensure_future(notebook.run("%dlenv logs a --follow", into=outputs))
+    await until(lambda: any("ready in" in output["shown"] for output in outputs))
 
     await notebook.manager.interrupt_kernel()
 
-    outputs = await asyncio.wait_for(following, 10)
-    assert "ready in" in outputs[0]["shown"]
+    await asyncio.wait_for(following, 10)
     assert "3" == await notebook.text("1 + 2")
 
 
