@@ -128,11 +128,9 @@ def _app_class(warm: bool) -> Type[Any]:
 
     class App(base):  # type: ignore[misc]
         def init_iopub(self, context: Any) -> None:
-            import zmq
-
             # ZeroMQ drops what is over its 1000 messages: on a busy machine a loop that prints
             # is faster than whoever listens, and the word that a cell has ended was lost too.
-            context.setsockopt(zmq.SNDHWM, _MOST_OUTPUTS)
+            context.sndhwm = _MOST_OUTPUTS
             super().init_iopub(context)
 
         def log_connection_info(self) -> None:
