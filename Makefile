@@ -71,6 +71,10 @@ engine-down:  ## Stop the engine that engine-up, demo or test started
 
 ##@ Build
 
+.PHONY: docs
+docs: $(STAMPS)/dev  ## Build the documentation into docs/_build
+	sphinx-build -W -b html docs docs/_build
+
 .PHONY: wheel
 wheel: $(STAMPS)/dev $(NODE_PACKAGES)  ## Build the wheel and the source distribution into dist/
 	rm -rf dist jupyter_dlenv/labextension

@@ -19,6 +19,8 @@ from .wire import encode
 #: shell, iopub, stdin, control, heartbeat, record: ``PREFIX-1`` to ``PREFIX-6``.
 CHANNELS = 6
 _BIND_LIMIT = 30.0
+#: What a client may leave unread.
+_MOST_OUTPUTS = 50000
 
 
 def wait_for_adoption(parent: int) -> None:
@@ -125,6 +127,12 @@ def _app_class(warm: bool) -> Type[Any]:
     base: Any = IPKernelApp
 
     class App(base):  # type: ignore[misc]
+        def init_iopub(self, context: Any) -> None:
+            # ZeroMQ drops what is over its 1000 messages: on a busy machine a loop that prints
+            # is faster than whoever listens, and the word that a cell has ended was lost too.
+            context.sndhwm = _MOST_OUTPUTS
+            super().init_iopub(context)
+
         def log_connection_info(self) -> None:
             # The original also fills the log with advice for those who start one in a terminal.
             names = ("shell", "iopub", "stdin", "hb", "control")

@@ -207,8 +207,14 @@ class Dialogue:
                     raise
                 interrupted = True
                 self.interrupt()
+            except Exception:
+                # Whoever cannot answer or show something must not leave the kernel waiting.
+                self.interrupt()
+                raise
             if not ready and not self.alive:
                 raise self._gone()
+            # Kernels say so right after they answered; the word may have been dropped in a flood.
+            idle |= reply and answered is not None and not ready
         if interrupted:
             raise KeyboardInterrupt
         return answered

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
 import click
 from click.shell_completion import ShellComplete
@@ -11,11 +10,6 @@ from click.shell_completion import ShellComplete
 from ..cli.commands import dlenv
 from ..cli.invocation import Invocation
 from .cell import cell_command
-
-
-def complete(_: Any, event: Any) -> list[str]:
-    """Be the hook that IPython asks."""
-    return completions(event.text_until_cursor)
 
 
 def completions(line: str) -> list[str]:

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
-from ..errors import CapabilityMissingError
+from ..errors import CapabilityMissingError, KernelStartError
 from ..kernels.carrier import Carrier
 from ..kernels.dialogue import Dialogue
 from ..models import Environment
@@ -46,7 +46,7 @@ class NotebookSession:
         for url, token in _servers():
             try:
                 sessions = _ask("GET", f"{url}api/sessions", token)
-            except (OSError, ValueError):
+            except (KernelStartError, ValueError):
                 continue
             for session in sessions:
                 if kernel_id and (session.get("kernel") or {}).get("id") == kernel_id:
@@ -122,6 +122,12 @@ def _ask(verb: str, url: str, token: str, content: Any = None, *, timeout: float
     try:
         with urlopen(request, timeout=timeout) as answer:  # noqa: S310
             text = answer.read()
-    except URLError as error:
-        raise OSError(str(error)) from error
+    except OSError as error:
+        # What a server says itself is in the body of its refusal.
+        said = error.read().decode(errors="replace") if isinstance(error, HTTPError) else ""
+        raise KernelStartError(
+            "The Jupyter server did not do what the move to another kernel needs.",
+            hint="Choose the kernel in the notebook's own list of kernels.",
+            detail=f"{error}\n{said}".strip(),
+        ) from error
     return json.loads(text) if text else None

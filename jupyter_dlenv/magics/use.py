@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -46,7 +47,9 @@ def use_command(
             raise
         taken = f", with {', '.join(sorted(values))}" if values else ""
         print(f"This notebook goes on in {name!r}{taken}.", flush=True)  # noqa: T201
-        session.move_to(kernel)
+        # The server interrupts this kernel before it ends it.
+        with suppress(KeyboardInterrupt):
+            session.move_to(kernel)
 
     return move
 

@@ -28,10 +28,13 @@ class Notebook:
         self.manager = manager
         self.client = client
 
-    async def run(self, code, *, answers=()):
-        """Run a cell; return its outputs, each with what it shows as text."""
+    async def run(self, code, *, answers=(), allow_stdin=True, into=None):
+        """Run a cell; return its outputs, each with what it shows as text.
+
+        They appear in the list ``into`` as they are heard.
+        """
         answers = list(answers)
-        outputs = []
+        outputs = [] if into is None else into
 
         def hear(message):
             content = message["content"]
@@ -47,7 +50,7 @@ class Notebook:
             self.client.input(answers.pop(0))
 
         await self.client.execute_interactive(
-            code, timeout=LIMIT, output_hook=hear, stdin_hook=answer, allow_stdin=True
+            code, timeout=LIMIT, output_hook=hear, stdin_hook=answer, allow_stdin=allow_stdin
         )
         return outputs
 
@@ -138,6 +141,14 @@ async def test_a_cell_is_interrupted_and_the_kernel_keeps_its_variables(notebook
 
 
 @any_engine
+async def test_where_nobody_can_be_asked_a_cell_that_asks_ends(notebook, launched):
+    asked = await notebook.run("%%dlenv a\ninput('name? ')", allow_stdin=False)
+
+    assert "StdinNotImplementedError" == asked[-1]["ename"]
+    assert "3" == await notebook.text("%%dlenv a\n1 + 2")
+
+
+@any_engine
 async def test_a_large_array_goes_in_and_comes_out(notebook, launched):
     await notebook.run("import numpy; a = numpy.arange(12_500_000, dtype='f8')")
 
@@ -185,13 +196,13 @@ async def test_lines_do_what_the_command_line_does(notebook, environments, image
 
 @any_engine
 async def test_an_interrupted_line_undoes_what_it_has_begun(notebook, launched):
-    following = asyncio.ensure_future(notebook.run("%dlenv logs a --follow"))
-    await asyncio.wait({following}, timeout=1)
+    outputs = []
+    following = asyncio.ensure_future(notebook.run("%dlenv logs a --follow", into=outputs))
+    await until(lambda: any("ready in" in output["shown"] for output in outputs))
 
     await notebook.manager.interrupt_kernel()
 
-    outputs = await asyncio.wait_for(following, 10)
-    assert "ready in" in outputs[0]["shown"]
+    await asyncio.wait_for(following, 10)
     assert "3" == await notebook.text("1 + 2")
 
 

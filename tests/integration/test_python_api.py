@@ -51,6 +51,8 @@ def env(image):
 def test_a_script_launches_runs_and_leaves_nothing(image, here):
     with dl.launch(image, name="s", env={"COLOUR": "blue"}) as env:
         result = env.run("import os, sys; print('warn', file=sys.stderr); os.environ['COLOUR']")
+        assert ("s", "running") == (env.name, env.status.value)
+        assert env.ssh_command.endswith(" s")
         env.run("open('made', 'w').write('x'); n = 20")
         more = env.run("print(n)\nn + 1")
 
