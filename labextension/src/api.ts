@@ -5,12 +5,14 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import {
+  asObject,
   type IEnvironment,
   type IFailure,
   type JSONRecord,
   parseEnvironment,
   parseEnvironments,
-  parseFailure
+  parseFailure,
+  text
 } from './wire';
 import {
   type IConnection,
@@ -150,6 +152,12 @@ export class API {
 
   async images(): Promise<readonly ILocalImage[]> {
     return parseLocalImages(await this._json('images'));
+  }
+
+  /** @returns What a kernel wrote last, outside of notebooks. */
+  async lastWords(kernelId: string): Promise<string> {
+    const path = `kernels/${quote(kernelId)}/last-exit`;
+    return text(asObject(await this._json(path), 'the top'), 'log');
   }
 
   async catalogue(): Promise<readonly IOffer[]> {

@@ -21,6 +21,7 @@ import { COMMANDS } from './commandIds';
 import { addCommands } from './commands';
 import { CurrentEnvironment } from './current';
 import { EnvironmentsPanel } from './environmentsPanel';
+import { notifyOfExits } from './exits';
 import { GpusModel } from './gpus';
 import { environmentIcon } from './icons';
 import { JobsModel } from './jobs';
@@ -118,6 +119,7 @@ const views: JupyterFrontEndPlugin<void> = {
       if (progress) {
         jobs.onEvent(progress);
       }
+      notifyOfExits(services, event);
     });
     // Launches that began before this page was opened.
     void app.restored.then(() => jobs.refresh()).catch(() => undefined);
