@@ -24,7 +24,7 @@ from .showroom import (
     preparing,
     pulling,
 )
-from .views import LAB_LOADS, form, open_lab, open_sidebar, panel, run_command
+from .views import LAB_LOADS, form, open_lab, open_sidebar, panel, run_cell, run_command
 
 OUT = ARTIFACTS / "screenshots"
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
@@ -194,13 +194,7 @@ def show_launch(page: Page) -> None:
 
 def open_notebook(page: Page) -> None:
     run_command(page, "notebook:create-new", kernelName=f"dlenv-{NAME}")
-    notebook = page.locator(".jp-NotebookPanel:visible")
-    idle = notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-    expect(idle).to_be_visible(timeout=60_000)
-    notebook.locator(".cm-content").first.click()
-    page.keyboard.insert_text(CODE)
-    page.keyboard.press("Shift+Enter")
-    expect(notebook.locator(".jp-OutputArea-output").first).to_be_visible()
+    run_cell(page, CODE)
     expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
 
 
