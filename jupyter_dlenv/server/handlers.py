@@ -246,6 +246,7 @@ class SpecHandler(DlenvHandler):
     async def post(self) -> None:
         body = self.read_json()
         body.pop("build_dir", None)
+        body.pop("wait_for_gpus", None)
         problems = await asyncio.to_thread(invalid_fields, body)
         spec = None
         if not problems:

@@ -10,7 +10,8 @@ import {
   type JSONRecord,
   parseEnvironment,
   parseEnvironments,
-  parseFailure
+  parseFailure,
+  text
 } from './wire';
 import {
   type IConnection,

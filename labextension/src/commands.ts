@@ -266,7 +266,7 @@ export function addCommands(
     status: ['running', 'stopped'],
     execute: async environment => {
       const { name } = environment;
-      if (await confirmEnd('restart', name, kernelCount(environment), trans)) {
+      if (await confirmEnd('recreate', name, kernelCount(environment), trans)) {
         await actions.run(name, 'restarting', async () => {
           await api.act(name, 'recreate');
           await changed();

@@ -56,29 +56,44 @@ export async function confirmRemove(
 }
 
 export async function confirmEnd(
-  action: 'stop' | 'restart',
+  action: 'stop' | 'restart' | 'recreate',
   name: string,
   kernels: number,
   trans: TranslationBundle
 ): Promise<boolean> {
-  if (kernels === 0) {
+  if (kernels === 0 && action !== 'recreate') {
     return true;
   }
+  const words = [
+    kernels > 0
+      ? trans._n(
+          '%1 kernel runs in it and loses its variables. Files are kept.',
+          '%1 kernels run in it and lose their variables. Files are kept.',
+          kernels
+        )
+      : '',
+    action === 'recreate'
+      ? trans.__(
+          'What was installed outside of its home directory and mounts is lost.'
+        )
+      : ''
+  ];
+  const titles = {
+    stop: trans.__('Stop %1?', name),
+    restart: trans.__('Restart %1?', name),
+    recreate: trans.__('Use other GPUs for %1?', name)
+  };
+  const labels = {
+    stop: trans.__('Stop'),
+    restart: trans.__('Restart'),
+    recreate: trans.__('Use other GPUs')
+  };
   const answer = await showDialog({
-    title:
-      action === 'stop'
-        ? trans.__('Stop %1?', name)
-        : trans.__('Restart %1?', name),
-    body: trans._n(
-      '%1 kernel runs in it and loses its variables. Files are kept.',
-      '%1 kernels run in it and lose their variables. Files are kept.',
-      kernels
-    ),
+    title: titles[action],
+    body: words.filter(Boolean).join(' '),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
-      Dialog.warnButton({
-        label: action === 'stop' ? trans.__('Stop') : trans.__('Restart')
-      })
+      Dialog.warnButton({ label: labels[action] })
     ]
   });
   return answer.button.accept;

@@ -3,7 +3,7 @@
  */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-const GIB = 1024 ** 3;
+export const GIB = 1024 ** 3;
 const NBSP = '\u00a0';
 
 /**

@@ -45,7 +45,9 @@ export class LaunchModel implements IDisposable {
   }
 
   get choice(): IChoice {
-    return this._choice;
+    const { gpus, devices } = this._choice;
+    const free = this._options.gpus.board?.free ?? gpus;
+    return { ...this._choice, waits: devices.length === 0 && gpus > free };
   }
 
   get changed(): ISignal<this, void> {
@@ -185,7 +187,7 @@ export class LaunchModel implements IDisposable {
     this._failure = null;
     this._changed.emit();
     try {
-      const job = await this._options.api.launch(toRequest(this._choice));
+      const job = await this._options.api.launch(toRequest(this.choice));
       this._options.remember(this._choice);
       return job;
     } catch (error) {
@@ -224,7 +226,7 @@ export class LaunchModel implements IDisposable {
     const { image } = this._choice;
     const sheet = image && !this._sheet ? this._loadSheet(image) : null;
     try {
-      const request = toRequest(this._choice);
+      const request = toRequest(this.choice);
       const checked = await this._options.api.check(request, signal);
       if (signal.aborted) {
         return;

@@ -24,6 +24,8 @@ export interface IChoice {
   readonly image: string;
   readonly name: string;
   readonly gpus: number;
+  /** In line, if too few GPUs are free. */
+  readonly waits: boolean;
   /** UUIDs picked by hand; empty: as many as `gpus`, chosen by the server. */
   readonly devices: readonly string[];
   readonly mounts: readonly IMountChoice[];
@@ -39,6 +41,7 @@ export const NOTHING_CHOSEN: IChoice = {
   image: '',
   name: '',
   gpus: 0,
+  waits: false,
   devices: [],
   mounts: [],
   ports: [],
@@ -59,6 +62,9 @@ export function toRequest(choice: IChoice): JSONRecord {
   const mounts = choice.mounts.filter(m => m.source || m.target);
   const ports = choice.ports.filter(p => p.container || p.host);
   const variables = choice.variables.filter(v => v.name || v.value);
+  if (choice.waits) {
+    body['wait_for_gpus'] = true;
+  }
   if (mounts.length > 0) {
     body['mounts'] = mounts.map(mountWord);
   }
@@ -122,6 +128,9 @@ function options(choice: IChoice): string {
   }
   if (request['gpus'] !== 0) {
     add('--gpus', request['gpus']);
+  }
+  if (choice.waits) {
+    words.push('--wait-for-gpus');
   }
   for (const mount of list(request['mounts'])) {
     add('--mount', mount);

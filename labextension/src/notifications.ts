@@ -2,6 +2,7 @@
  * What is said in a corner of the page when a launch or a kernel ends.
  */
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { createElement } from 'react';
 
 import { COMMANDS } from './commandIds';
 import type { IServices } from './services';
@@ -56,7 +57,7 @@ export function notifyOfKernelExit(
     autoClose: false,
     actions: [
       {
-        label: trans.__('Log'),
+        label: trans.__('Last words'),
         displayType: 'accent',
         callback: () =>
           void api
@@ -65,8 +66,12 @@ export function notifyOfKernelExit(
             .then(log =>
               showDialog({
                 title: exit.message,
-                body: log || trans.__('The kernel wrote nothing.'),
-                buttons: [Dialog.okButton()]
+                body: createElement(
+                  'pre',
+                  { className: 'jp-DLEnv-lastwords', tabIndex: 0 },
+                  log || trans.__('It wrote nothing.')
+                ),
+                buttons: [Dialog.okButton({ label: trans.__('Close') })]
               })
             )
       }

@@ -113,10 +113,15 @@ function Phases(props: { readonly job: IJob }): JSX.Element {
   const { job } = props;
   const { trans } = useServices();
   const now = useNow(1000);
-  const at = phaseReached(job);
+  // Only a launch that waits for GPUs, or did, has that phase.
+  const phases = PHASES.filter(
+    phase => phase !== 'waiting' || job.began.has(phase)
+  );
+  const at = phaseReached(job, phases);
+  const columns = `repeat(${phases.length - 1}, 1fr) auto`;
   return (
-    <ol className="jp-DLEnv-phases">
-      {PHASES.map((phase, index) => {
+    <ol className="jp-DLEnv-phases" style={{ gridTemplateColumns: columns }}>
+      {phases.map((phase, index) => {
         const isDone = index < at || job.phase === 'ready';
         const isNow = index === at && !isDone;
         const stopped = isNow && job.phase === 'cancelled';
@@ -136,7 +141,7 @@ function Phases(props: { readonly job: IJob }): JSX.Element {
               <i />
             )}
             <b>{phaseWord(phase, trans)}</b>
-            <small>{took(job, index, now, trans)}</small>
+            <small>{took(job, phase, now, trans)}</small>
           </li>
         );
       })}
@@ -305,24 +310,19 @@ function hasLog(job: IJob): boolean {
 /**
  * The index of the phase that a launch is in, or was in when it ended.
  */
-function phaseReached(job: IJob): number {
-  const index = PHASES.findIndex(phase => phase === job.phase);
-  if (index >= 0) {
-    return index;
-  }
-  return Math.max(
-    0,
-    ...PHASES.map((phase, i) => (job.began.has(phase) ? i : 0))
-  );
+function phaseReached(job: IJob, phases: readonly Phase[]): number {
+  const index = phases.indexOf(job.phase);
+  return index >= 0
+    ? index
+    : Math.max(0, ...phases.map((phase, i) => (job.began.has(phase) ? i : 0)));
 }
 
 function took(
   job: IJob,
-  index: number,
+  phase: Phase,
   now: number,
   trans: Parameters<typeof duration>[1]
 ): string {
-  const phase = PHASES[index] ?? 'ready';
   const began = job.began.get(phase);
   if (began === undefined || phase === 'ready') {
     return phase === 'creating' && job.gpus > 0 && began === undefined
@@ -345,10 +345,10 @@ export function phaseWord(
       return trans.__('Pulling');
     case 'preparing':
       return trans.__('Preparing');
+    case 'waiting':
+      return trans.__('Waiting for GPUs');
     case 'creating':
       return trans.__('Creating');
-    case 'waiting':
-      return trans.__('Waiting in line');
     case 'starting':
       return trans.__('Starting');
     case 'ready':

@@ -7,7 +7,7 @@ import * as React from 'react';
 
 import { COMMANDS } from './commandIds';
 import { EnvironmentState, LiveGpus } from './environmentItem';
-import { gpuMemory, percent, summary } from './format';
+import { GIB, gpuMemory, percent, summary } from './format';
 import { Button, Icon, Sparkline } from './parts';
 import { type IServices, useServices, useSignal } from './services';
 import { View } from './view';
@@ -58,8 +58,8 @@ function Figures(props: { readonly gpus: readonly IGpu[] }): JSX.Element {
       <span>
         <span className="jp-DLEnv-vh">{trans.__('Memory')} </span>
         {gpuMemory(
-          sum(mine, gpu => gpu.memoryUsed),
-          sum(mine, gpu => gpu.memoryTotal)
+          sum(mine, gpu => rounded(gpu.memoryUsed)),
+          sum(mine, gpu => rounded(gpu.memoryTotal))
         )}
       </span>
       <span>
@@ -181,4 +181,9 @@ function mean(
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {
   return items.reduce((total, item) => total + value(item), 0);
+}
+
+/** So that the sum is that of the numbers that are shown for each. */
+function rounded(bytes: number): number {
+  return Math.round(bytes / GIB) * GIB;
 }

@@ -18,10 +18,12 @@ import {
 
 const PROGRESS_EVENT = 'https://schema.jupyter-dlenv.org/progress/v1';
 
+/** In order; few launches wait. */
 export const PHASES = [
   'queued',
   'pulling',
   'preparing',
+  'waiting',
   'creating',
   'starting',
   'ready'
@@ -112,6 +114,8 @@ export function parseJob(value: unknown, path: string): IJob {
 
 /**
  * Read an event of the bus; `null` if it is of something else.
+ *
+ * @throws WireError
  */
 export function parseProgressEvent(event: JSONRecord): IProgressEvent | null {
   if (event['schema_id'] !== PROGRESS_EVENT) {

@@ -111,6 +111,7 @@ def running_lab(
             sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
             "--ServerApp.port=0", "--ServerApp.allow_unauthenticated_access=False",
             "--LabApp.expose_app_in_browser=True",
+            "--JupyterNotebookApp.expose_app_in_browser=True",
             f"--IdentityProvider.token={_TOKEN}", f"--ServerApp.root_dir={notebooks}",
         ]  # fmt: skip
         with log.open("wb") as output:

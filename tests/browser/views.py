@@ -18,8 +18,9 @@ def open_lab(page: Page, lab: Lab, path: str = "lab") -> None:
 
 def run_command(page: Page, command: str, **args: Any) -> None:
     """Run a command of the application, as a menu or a key would."""
+    page.wait_for_function("c => window.jupyterapp?.commands.hasCommand(c)", arg=command)
     page.evaluate(
-        "([c, a]) => { void (window.jupyterapp ?? window.jupyterlab).commands.execute(c, a); }",
+        "([c, a]) => { void window.jupyterapp.commands.execute(c, a); }",
         [command, args],
     )
 
@@ -58,9 +59,16 @@ def choose_image(page: Page, reference: str) -> None:
 def run_cell(page: Page, code: str) -> str:
     """Run code in the first cell of the notebook in front, and return what it printed."""
     notebook = page.locator(".jp-NotebookPanel:visible")
-    # JupyterLab forgets what is run before the kernel is there.
-    idle = notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-    expect(idle).to_be_visible(timeout=60_000)
+    notebook.locator(".cm-content").first.wait_for()
+    # JupyterLab forgets what is run before the kernel has told about itself.
+    page.wait_for_function(
+        """async () => {
+            const session = window.jupyterapp.shell.currentWidget?.sessionContext;
+            await session?.ready;
+            return Boolean(await session?.session?.kernel?.info);
+        }""",
+        timeout=60_000,
+    )
     notebook.locator(".cm-content").first.click()
     page.keyboard.insert_text(code)
     page.keyboard.press("Shift+Enter")

@@ -59,6 +59,15 @@ def ssh() -> None:
         debian.install_missing(ssh="openssh-client", sshd="openssh-server", rsync="rsync")
 
 
+def fonts() -> None:
+    """Get the fonts of the pictures: without Chinese letters they would show boxes."""
+    known = _output("fc-list", ":", "family")
+    missing = {"Inter": "fonts-inter", "Noto Sans CJK SC": "fonts-noto-cjk"}
+    packages = [package for family, package in missing.items() if family not in known]
+    if packages and _may_install():
+        debian.install(*packages)
+
+
 def _may_install() -> bool:
     return os.getuid() == 0 and debian.has_apt()
 
