@@ -28,7 +28,12 @@ def main(argv: List[str]) -> int:
     if not os.access(arguments.directory, os.W_OK | os.X_OK):
         say("uid %d may not write in %s" % (os.getuid(), arguments.directory))
         return 1
-    asyncio.run(Supervisor(arguments.directory, arguments.home, settings).run())
+
+    async def serve() -> None:
+        # Made here: up to Python 3.9 an event belongs to the loop of the moment it is made in.
+        await Supervisor(arguments.directory, arguments.home, settings).run()
+
+    asyncio.run(serve())
     return 0
 
 
