@@ -10,8 +10,7 @@ import {
   type JSONRecord,
   parseEnvironment,
   parseEnvironments,
-  parseFailure,
-  text
+  parseFailure
 } from './wire';
 import {
   type IConnection,
