@@ -48,11 +48,14 @@ def _remembering(base: type[Any]) -> type[Any]:
             provisioner = getattr(self.kernel_manager, "provisioner", None)
             self._replayed: set[str] = set()
             self._unflushed: dict[str, str] = {}
+            self._given: dict[str, str] = {}
             if isinstance(provisioner, DlenvProvisioner) and provisioner.outlives:
                 try:
                     self._seen = Seen(provisioner.private_dir, self.kernel_id, self.session_id)
                 except OSError as error:
                     self.log.warning("What this page is given cannot be noted: %s", error)
+                if self._seen is not None:
+                    self._given = self._seen.last()
                 self._catching_up = (
                     self._seen is not None
                     and provisioner.adopted
@@ -72,10 +75,14 @@ def _remembering(base: type[Any]) -> type[Any]:
             identifier = message_id(outgoing_msg)
             if identifier in self._replayed and not self._replaying:
                 return
-            super().handle_outgoing_message(stream, outgoing_msg)
             name = stream if isinstance(stream, str) else getattr(stream, "channel", "")
+            before = self._given.get(name, "")
+            socket = getattr(self.websocket_handler.ws_connection, "stream", None)
+            if socket is not None and not socket.writing() and identifier:
+                self._note_before_sending(socket, name, identifier)
+            super().handle_outgoing_message(stream, outgoing_msg)
             if name and identifier:
-                self._note(name, identifier)
+                self._note(name, identifier, before)
 
         def disconnect(self) -> Any:
             result = super().disconnect()
@@ -140,27 +147,49 @@ def _remembering(base: type[Any]) -> type[Any]:
             if mine:
                 self.log.info("Kernel %s: %d messages replayed", self.kernel_id, len(mine))
 
-        def _note(self, channel: str, identifier: str) -> None:
+        def _note_before_sending(self, socket: Any, channel: str, identifier: str) -> None:
+            """Note a message in the moment in which it leaves.
+
+            Afterwards would be too late: the system may run whoever waits for the message
+            first, and that one may end this process.
+            """
+            send = type(socket).write_to_fd
+
+            def note_and_send(data: Any) -> Any:
+                del socket.write_to_fd
+                self._mark(channel, identifier)
+                return send(socket, data)
+
+            socket.write_to_fd = note_and_send
+
+        def _note(self, channel: str, identifier: str, before: str) -> None:
             stream = getattr(self.websocket_handler.ws_connection, "stream", None)
-            if stream is None or stream.closed() or self._seen is None:
+            if stream is None or stream.closed():
                 return
+            stream.__dict__.pop("write_to_fd", None)
             if not stream.writing():
-                self._seen.note(channel, identifier)
+                self._mark(channel, identifier)
                 return
-            # Given only when it has left this process.
+            # Given only when all of it has left this process.
+            self._mark(channel, before)
             waiting = bool(self._unflushed)
             self._unflushed[channel] = identifier
             if not waiting:
                 self._note_when_flushed(stream)
 
+        def _mark(self, channel: str, identifier: str) -> None:
+            if self._seen is not None:
+                self._seen.note(channel, identifier)
+                self._given[channel] = identifier
+
         def _note_when_flushed(self, stream: Any) -> None:
-            batch, seen = dict(self._unflushed), self._seen
+            batch = dict(self._unflushed)
 
             def flushed(written: Any) -> None:
-                if written.exception() is not None or seen is None:
+                if written.exception() is not None:
                     return
                 for channel, identifier in batch.items():
-                    seen.note(channel, identifier)
+                    self._mark(channel, identifier)
                     if self._unflushed.get(channel) == identifier:
                         del self._unflushed[channel]
                 if self._unflushed and not stream.closed():

@@ -38,8 +38,6 @@ _log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT = 3.0
 _RECORD_TIMEOUT = 2.0
-#: For so long may an earlier server still be ending while this one begins.
-_OVERLAP = 10.0
 _LONGEST_RETRY = 60.0
 _KERNEL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _LONGEST_TEXT = 4096
@@ -78,14 +76,11 @@ class Reattachment:
         return all(await asyncio.gather(*map(self._attach_all_in, directories)))
 
     async def keep_attaching(self) -> None:
-        """Try again what could not be asked, and for a while what a server before us holds."""
-        wait, began = 1.0, asyncio.get_running_loop().time()
-        while True:
-            complete = await self.attach()
-            if complete and asyncio.get_running_loop().time() - began > _OVERLAP:
-                return
+        """Try again what could not be asked; what another server holds stays that one's."""
+        wait = 1.0
+        while not await self.attach():
             await asyncio.sleep(wait)
-            wait = wait if complete else min(wait * 2, _LONGEST_RETRY)
+            wait = min(wait * 2, _LONGEST_RETRY)
 
     async def let_go(self) -> None:
         """Leave the kernels running; Jupyter, which ends all that it knows, forgets them."""
