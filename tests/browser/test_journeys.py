@@ -183,17 +183,17 @@ def test_the_ssh_line_that_is_copied_works_and_a_port_is_added_and_opened(
     open_sidebar(page)
     row(page, "mine").get_by_role("button", name="Connect").first.click()
     panel(page).get_by_role("radio", name="This machine").click()
-    panel(page).locator(".jp-DLEnv-sect", has_text="~/.ssh/config").get_by_role(
-        "button", name="Copy"
-    ).click()
-    config = tmp_path / "config"
+    block = panel(page).get_by_role("heading", name="add to ~/.ssh/config")
+    block.get_by_role("button", name="Copy").click()
+    config = tmp_path / "ssh_config"
     config.write_text(page.evaluate("navigator.clipboard.readText()"))
     terminal = panel(page).locator(".jp-DLEnv-sect", has_text="Or a terminal")
     line = terminal.locator(".jp-DLEnv-cmd").first
     line.get_by_role("button", name="Copy").click()
     expect(line.get_by_role("button", name="Copied")).to_be_visible()
     [ssh, alias] = page.evaluate("navigator.clipboard.readText()").split()
-    serve = "cd /etc && nohup python3 -m http.server 8123 >/dev/null 2>&1 & hostname"
+    # Its own input and output, or ssh would wait for them.
+    serve = "nohup python3 -m http.server -d /etc 8123 </dev/null >/dev/null 2>&1 & hostname"
 
     answer = subprocess.run(
         [ssh, "-F", str(config), "-o", "BatchMode=yes", alias, serve],
