@@ -117,6 +117,7 @@ def test_everything_is_in_chinese(lab: Lab, chinese: None, page: Page) -> None:
     words = form(page).inner_text()
 
     assert "将要进行" in words
+    expect(form(page).get_by_role("checkbox").first).to_be_visible()
     # The server's sentences, names and units are left as they are.
     assert not [w for w in ("Image", "Name", "Advanced", "Launch", "Free") if w in words]
 
