@@ -127,9 +127,7 @@ def test_notebook_7_launches_beside_and_opens_a_notebook(
 ) -> None:
     page.goto(lab.page_url("tree"))
     expect(page.locator(".jp-DirListing")).to_be_visible(timeout=LAB_LOADS)
-    page.get_by_role("menuitem", name="File").click()
-    page.get_by_role("menuitem", name="New", exact=True).click()
-    page.get_by_role("menuitem", name="New DL environment").click()
+    run_command(page, "dlenv:create-environment")
     choose_image(page, "python")
     form(page).get_by_label("Name", exact=True).fill("seven")
 
