@@ -256,7 +256,7 @@ export function Obstacle(props: {
         </p>
       )}
       {commandsIn(failure.hint).map(command => (
-        <Command key={command} text={command} />
+        <Command key={command} text={command} wraps />
       ))}
       <div className="jp-DLEnv-row">
         <Button

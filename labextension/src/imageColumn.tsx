@@ -18,7 +18,8 @@ export function ImageColumn(props: {
 }): JSX.Element {
   const { model } = props;
   const { trans } = useServices();
-  const [isExpanded, setExpanded] = React.useState(false);
+  // In a narrow form, only the chosen image is shown; until there is one, all are.
+  const [isExpanded, setExpanded] = React.useState(model.choice.image === '');
   const { recommended, here, typed } = model.images;
   const group = (
     title: string,

@@ -216,7 +216,7 @@ export function Sparkline(props: {
       strokeWidth="1.3"
     >
       <path className="jp-DLEnv-axis" d={`M0 ${height - 0.5}H${width}`} />
-      <polyline points={points} />
+      {values.length > 1 && <polyline points={points} />}
     </svg>
   );
 }

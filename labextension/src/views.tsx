@@ -56,8 +56,9 @@ export class Views {
           initial={image ? { image } : {}}
           onLaunched={job => {
             this._here.add(job.id);
-            run(COMMANDS.showLaunch, { id: job.id, name: job.name });
+            // First: an area of Notebook 7 folds when what it shows is closed.
             panel.dispose();
+            run(COMMANDS.showLaunch, { id: job.id, name: job.name });
           }}
         />
       ),

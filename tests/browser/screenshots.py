@@ -73,6 +73,7 @@ def everything(browser: Browser, lab: Lab, suffix: str) -> None:
         # A field that is wrong opens the advanced part by itself.
         fill_form(page)
         add_rows(page)
+        form(page).get_by_label("Shared memory").fill("700g")
         shoot(page, f"form-advanced{suffix}")
     room = Showroom(jobs=[pulling()])
     with at(browser, lab, room) as page:

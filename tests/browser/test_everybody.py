@@ -117,6 +117,7 @@ def test_everything_is_in_chinese(lab: Lab, chinese: None, page: Page) -> None:
     words = form(page).inner_text()
 
     assert "将要进行" in words
+    expect(form(page).get_by_role("checkbox").first).to_be_visible()
     # The server's sentences, names and units are left as they are.
     assert not [w for w in ("Image", "Name", "Advanced", "Launch", "Free") if w in words]
 
@@ -126,9 +127,7 @@ def test_notebook_7_launches_beside_and_opens_a_notebook(
 ) -> None:
     page.goto(lab.page_url("tree"))
     expect(page.locator(".jp-DirListing")).to_be_visible(timeout=LAB_LOADS)
-    page.get_by_role("menuitem", name="File").click()
-    page.get_by_role("menuitem", name="New", exact=True).click()
-    page.get_by_role("menuitem", name="New DL environment").click()
+    run_command(page, "dlenv:create-environment")
     choose_image(page, "python")
     form(page).get_by_label("Name", exact=True).fill("seven")
 

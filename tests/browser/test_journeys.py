@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Response, expect
@@ -72,7 +74,7 @@ def test_first_launch_from_the_tile_to_a_cell_that_ran_inside(
     open_lab(page, docker_lab)
 
     page.locator(".jp-LauncherCard", has_text="DL environment").click()
-    expect(form(page).get_by_text("of 4 free")).to_be_visible()
+    expect(form(page).get_by_role("checkbox")).to_have_count(8, timeout=30_000)
     choose_image(page, image)
     form(page).get_by_label("Name", exact=True).fill("first")
     screenshot(page, "journey-form")
@@ -95,7 +97,7 @@ def test_a_launch_that_fails_says_why_and_what_else_can_be_done(
     run_command(page, "dlenv:create-environment")
     choose_image(page, "localhost:1/team/nothing:1")
     form(page).get_by_role("button", name="More GPUs").click()
-    expect(form(page).get_by_role("checkbox", checked=True)).to_have_count(1)
+    expect(form(page).get_by_role("checkbox", checked=True)).to_have_count(1, timeout=30_000)
     form(page).get_by_role("button", name="Launch").click()
 
     alert = panel(page).get_by_role("alert")
@@ -170,3 +172,41 @@ def test_stop_start_and_remove_in_two_tabs_that_stay_in_step(
     dialog.get_by_role("button", name="Remove mine").click()
     for tab in (page, other):
         expect(row(tab, "mine")).to_have_count(0, timeout=30_000)
+
+
+def test_the_ssh_line_that_is_copied_works_and_a_port_is_added_and_opened(
+    docker_lab: Lab, page: Page, context: BrowserContext, images, tmp_path: Path
+) -> None:
+    """Earns its time: what the page hands out is really used, by ssh and by a browser."""
+    docker_lab.launch(name="mine", image=images.ensure("kernel"))
+    open_lab(page, docker_lab)
+    open_sidebar(page)
+    row(page, "mine").get_by_role("button", name="Connect").first.click()
+    panel(page).get_by_role("radio", name="This machine").click()
+    block = panel(page).get_by_role("heading", name="add to ~/.ssh/config")
+    block.get_by_role("button", name="Copy").click()
+    config = tmp_path / "ssh_config"
+    config.write_text(page.evaluate("navigator.clipboard.readText()"))
+    terminal = panel(page).locator(".jp-DLEnv-sect", has_text="Or a terminal")
+    line = terminal.locator(".jp-DLEnv-cmd").first
+    line.get_by_role("button", name="Copy").click()
+    expect(line.get_by_role("button", name="Copied")).to_be_visible()
+    [ssh, alias] = page.evaluate("navigator.clipboard.readText()").split()
+    # Its own input and output, or ssh would wait for them.
+    serve = "nohup python3 -m http.server -d /etc 8123 </dev/null >/dev/null 2>&1 & hostname"
+
+    answer = subprocess.run(
+        [ssh, "-F", str(config), "-o", "BatchMode=yes", alias, serve],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert "mine" == answer.stdout.strip(), answer.stderr
+    port = panel(page).get_by_role("row", name="8123")
+    expect(port).to_contain_text("Found", timeout=30_000)
+    port.get_by_role("button", name="Add").click()
+    expect(port).to_contain_text("Forwarded")
+    with context.expect_page() as opened:
+        port.get_by_role("link", name="Open port 8123").click()
+    expect(opened.value.get_by_role("link", name="passwd", exact=True)).to_be_visible()
+    port.get_by_role("button", name="Remove the forward").click()
+    expect(port).to_contain_text("Found")

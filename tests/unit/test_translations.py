@@ -39,6 +39,10 @@ def test_a_translation_is_complete_and_has_nothing_that_is_not_said(locale, mess
     # JupyterLab looks for messages by this, and finds none when it is written as the directory is.
     assert locale.parts[-3].replace("_", "-") == head["language"]
     assert set(messages) == set(translation)
+    # JupyterLab ignores a plural with one form, even in a language that has no other.
+    assert {k: len(forms) for k, forms in translation.items()} == {
+        key: 2 if kind == "_n" else 1 for key, kind in messages.items()
+    }
     assert all(all(forms) for forms in translation.values())
 
 
