@@ -162,7 +162,8 @@ def registry_refusal(image: str, text: str) -> DlenvError:
     if "no matching manifest" in said:
         return ImageNotFoundError(
             f"{image} was not built for this engine's kind of processor.",
-            hint="Choose a tag that is, or another engine.",
+            hint="Choose a tag for this architecture (on ARM servers one with `sbsa` or without a "
+            "suffix, not `igpu`), or another engine.",
             detail=text,
         )
     if _IMAGE_MISSING.search(said):

@@ -177,9 +177,14 @@ def test_a_shell_has_the_terminal(launched):
     terminal.setwinsize(40, 132)
     terminal.sendline("until stty size | grep '^40 132'; do sleep 0.1; done")
     terminal.expect(r"[\r\n]40 132")
-    terminal.sendline("echo waiting; sleep 1000")
-    terminal.expect(r"[\r\n]waiting")
+    # It answers, so it is there to be interrupted.
+    terminal.sendline("echo begun; cat")
+    terminal.expect(r"[\r\n]begun")
+    terminal.sendline("waiting")
+    terminal.expect(r"waiting[\r\n]+waiting")
     terminal.sendintr()
+    # What is typed before that, a terminal drops with the interrupt.
+    terminal.expect(r"[#$] ")
     terminal.sendline("exit 5")
 
     assert end_of(terminal)[0] == 5

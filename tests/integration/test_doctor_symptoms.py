@@ -162,7 +162,7 @@ def test_an_engine_that_cannot_give_gpus_is_explained(client, images, run_id, id
 )
 def test_an_old_engine_is_explained(engine_oldest, images, run_id, id_, options):
     with contextlib.closing(docker.DockerClient(base_url=engine_oldest.url)) as old:
-        image = images.copy("bare", type(images)(engine_oldest.url))
+        image = type(images)(engine_oldest.url, source=images).ensure("bare")
 
         error = start(old, run_id, image, **options)
 

@@ -78,8 +78,8 @@ def test_a_second_engine_works_and_leaves_no_trace(images):
     before = traces()
 
     with engine.running("tiny") as tiny:
-        there = Images(tiny.url)
-        image = images.copy("bare", there)
+        there = Images(tiny.url, source=images)
+        image = there.ensure("bare")
         output = there.client.containers.run(image, ["cat", "/etc/debian_version"], remove=True)
         during = traces()
 
