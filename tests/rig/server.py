@@ -163,6 +163,7 @@ class Page:
                 return
             except AssertionError:
                 continue
+        raise AssertionError(f"received only {self.received[-5:]}")
 
     def count_bytes(self) -> None:
         """Begin to count, and forget what was received."""
