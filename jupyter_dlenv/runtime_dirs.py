@@ -7,10 +7,14 @@ import shutil
 import stat
 from pathlib import Path
 
+import psutil
+
 from .launcher import is_alive, own_identity
 
 #: Short: a socket's path has at most 107 bytes.
 _INNER = "s"
+#: Stands in the name of a directory that is not complete, before the process that makes it.
+_NEW = ".new-"
 
 
 class RuntimeDirs:
@@ -48,12 +52,14 @@ class RuntimeDirs:
         """Make the directories of an environment, if they are missing."""
         outer = inner.parent
         outer.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        outer.mkdir(mode=0o700, exist_ok=True)
-        outer.chmod(0o700)
-        note = f"{engine_id}\n{own_identity()}\n"
-        (outer / "launcher").write_text(note, encoding="utf-8")
-        inner.mkdir(exist_ok=True)
-        inner.chmod(0o1777)
+        if outer.is_dir():
+            _furnish(outer, engine_id)
+            return
+        # Renamed when it is complete: whoever is killed before leaves its process in the name.
+        new = outer.with_name(f"{outer.name}{_NEW}{os.getpid()}")
+        new.mkdir(mode=0o700)
+        _furnish(new, engine_id)
+        new.rename(outer)
 
     def with_agents(self) -> list[Path]:
         """Return the inner directories in which the socket of an agent is."""
@@ -76,11 +82,29 @@ class RuntimeDirs:
         for directory in self._base.iterdir():
             if directory.name in known:
                 continue
+            if (maker := _unfinished(directory.name)) and not psutil.pid_exists(maker):
+                shutil.rmtree(directory, ignore_errors=True)
+                continue
             made_for = _read_note(directory)
             # Another engine's, or of a launch that has not made its container yet.
             if made_for is None or made_for[0] != engine_id or is_alive(made_for[1], created=""):
                 continue
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _furnish(outer: Path, engine_id: str) -> None:
+    outer.chmod(0o700)
+    note = f"{engine_id}\n{own_identity()}\n"
+    (outer / "launcher").write_text(note, encoding="utf-8")
+    inner = outer / _INNER
+    inner.mkdir(exist_ok=True)
+    inner.chmod(0o1777)
+
+
+def _unfinished(name: str) -> int:
+    """Return the process that makes a directory; 0 if it is complete, or none of ours."""
+    pid = name.partition(_NEW)[2]
+    return int(pid) if pid.isascii() and pid.isdigit() else 0
 
 
 def _read_note(directory: Path) -> tuple[str, str] | None:

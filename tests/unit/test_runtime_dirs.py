@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,18 @@ def test_a_sweep_removes_what_a_killed_launch_on_this_engine_left(dirs, tmp_path
 
     assert not dirs.path("left").exists()
     assert dirs.path("elsewhere").exists()
+
+
+def test_a_sweep_removes_what_was_not_complete_when_its_maker_was_killed(dirs, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as ended:
+        pass
+    left, ours = (tmp_path / f"run/0123456789.new-{pid}" for pid in (ended.pid, os.getpid()))
+    for directory in (left, ours):
+        directory.mkdir(parents=True)
+
+    dirs.sweep(set(), engine_id="e")
+
+    assert (False, True) == (left.exists(), ours.exists())
 
 
 def test_a_directory_that_another_process_of_the_caller_made_is_trusted(dirs, tmp_path):
