@@ -59,6 +59,7 @@ It ran in    {environment["name"]} ({environment["image"]}), container \
 The picture  {picture}
 The notebook {DIRECTORY / "demo.ipynb"}
 Connect      jupyter dlenv show {NAME}     all about it
+             jupyter dlenv connect {NAME}  SSH, editors and ports
              jupyter dlenv shell {NAME}    a shell inside
              kernel {environment["kernel_name"]} in any Jupyter
 Remove it    jupyter dlenv remove {NAME}
