@@ -19,6 +19,8 @@ from ...errors import KernelStartError
 _OUTPUTS = 100_000
 #: Channels that are quiet for so long have nothing more to say, once the kernel has ended.
 _QUIET_MS = 50
+#: As a subscriber says that it wants to hear all.
+_EVERYTHING = b"\x01"
 _LAST_WORDS = 2.0
 _LINGER_MS = 1000
 
@@ -52,6 +54,10 @@ class Relay:
         for channel, endpoint in kernel.items():
             back = _back(self._context, channel, identity)
             back.connect(endpoint)
+            if channel == "iopub":
+                # Not only when a client's own wish has come through: what the kernel says to the
+                # first request would be lost before that, and a console waits for it for ever.
+                back.send(_EVERYTHING)
             pairs.append((self._fronts[channel], back))
         self._thread = threading.Thread(target=self._run, args=(pairs,), daemon=True)
         self._thread.start()
