@@ -15,6 +15,8 @@ export HATCH_JUPYTER_BUILDER_SKIP_NPM := 1
 RIG := cd tests && $(PYTHON) -m rig
 RIG_IN_VENV := cd tests && ../$(BIN)/python -m rig
 # A machine without an engine, where none can be started, is no failure outside of CI (3 says so).
+# Two processes: what needs the engine or the browser in one, the rest beside it.
+PYTEST := pytest --numprocesses 2 --dist loadgroup
 OPTIONAL_ENGINE := || [[ $$? = 3 && -z "$${CI:-}" ]]
 
 FRONT_END := jupyter_dlenv/labextension/package.json
@@ -40,7 +42,7 @@ test: $(STAMPS)/dev $(NODE_PACKAGES) $(FRONT_END)  ## Set up everything that the
 	$(RIG).engine up $(OPTIONAL_ENGINE)
 	$(RIG_IN_VENV).images
 	cd labextension && jlpm test
-	pytest
+	$(PYTEST)
 
 .PHONY: screenshots
 screenshots: $(STAMPS)/dev $(FRONT_END)  ## Take a picture of every view, into build-artifacts/
@@ -49,7 +51,7 @@ screenshots: $(STAMPS)/dev $(FRONT_END)  ## Take a picture of every view, into b
 
 .PHONY: check
 check: lint  ## Format, lint, types, import rules and unit tests
-	pytest tests/unit
+	$(PYTEST) tests/unit
 
 .PHONY: lint
 lint: $(STAMPS)/dev $(NODE_PACKAGES)  ## Format, lint, types and import rules alone

@@ -32,10 +32,17 @@ TEST_LABEL = "org.jupyter-dlenv.test"
 LONGEST_STANDSTILL = 0.25
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "docker_engine_url" in getattr(item, "fixturenames", ()):
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        fixtures = getattr(item, "fixturenames", ())
+        if "docker_engine_url" in fixtures or "docker" in parameters.values():
             item.add_marker(pytest.mark.docker)
+        # One after another: they share GPUs and count what is on the engine, and the rest,
+        # which runs beside them, is all that two cores can take.
+        if any(item.get_closest_marker(name) for name in ("docker", "owned_engine", "browser")):
+            item.add_marker(pytest.mark.xdist_group("engine"))
 
 
 @pytest.hookimpl(wrapper=True)

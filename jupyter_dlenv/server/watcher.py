@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 _FIRST_RETRY = 2.0
 _LONGEST_RETRY = 60.0
+#: Of what should not happen a log needs no more.
+_UNEXPECTED_RETRY = 10.0
 #: An environment changes several times while it is launched; one look is enough.
 _SETTLE = 0.1
 #: An event may be lost, as between two connections to an engine.
@@ -66,7 +68,7 @@ class Watcher:
                 _log.debug("The engine cannot be watched: %s", error)
             except Exception:  # noqa: BLE001 - the edge of a background task
                 _log.exception("The engine cannot be watched")
-                retry = _LONGEST_RETRY
+                retry = max(retry, _UNEXPECTED_RETRY)
             await asyncio.sleep(retry)
             retry = min(retry * 2, _LONGEST_RETRY)
 

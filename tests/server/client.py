@@ -16,11 +16,17 @@ from tornado.httpclient import HTTPClientError
 PATIENCE = 30.0
 
 
-async def until(condition: Callable[[], Any], *, what: str = "", patience: float = PATIENCE) -> Any:
-    """Return what a condition returns as soon as that is true."""
+async def until(
+    condition: Callable[[], Any],
+    *,
+    what: str = "",
+    seen: Callable[[], Any] = lambda: "",
+    patience: float = PATIENCE,
+) -> Any:
+    """Return what a condition returns as soon as that is true; else tell what was seen."""
     end = time.monotonic() + patience
     while not (result := condition()):
-        assert time.monotonic() < end, f"waited {patience} s for {what or condition}"
+        assert time.monotonic() < end, f"waited {patience} s for {what or condition} {seen()}"
         await asyncio.sleep(0.01)
     return result
 

@@ -50,11 +50,15 @@ async def test_a_notebook_runs_in_an_environment_that_was_launched_over_rest(
     assert "hello" == (jp_root_dir / "written").read_text()
 
     await kernel.aclose()
-    await api.post("/environments/story/stop")
-    await until(lambda: "stopped" in actions(event_log), what="the end of its processes")
-    await api.delete("/environments/story")
+    stopped = await api.post("/environments/story/stop")
+    assert "stopped" == stopped.json.get("status"), stopped.body
 
-    await until(lambda: "removed" in actions(event_log), what="the last event")
+    async def heard(action):
+        await until(lambda: action in actions(event_log), seen=lambda: event_log.received[-5:])
+
+    await heard("stopped")
+    await api.delete("/environments/story")
+    await heard("removed")
     assert ["launched", "stopped", "removed"] == actions(event_log)
     phases = [event["phase"] for event in event_log.of(PROGRESS)]
     assert ("queued", "ready") == (phases[0], phases[-1])

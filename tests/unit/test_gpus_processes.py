@@ -57,7 +57,7 @@ def test_a_process_has_a_user_and_a_command():
     facts = look_up(os.getpid())
 
     assert facts.user == getpass.getuser()
-    assert "pytest" in facts.command
+    assert "python" in facts.command
 
 
 def test_a_process_that_has_ended_is_no_failure():
