@@ -14,11 +14,11 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_path
 
 from .. import __version__
+from ..here import in_container
 from .facts import MachineReport, PartsReport
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_IN_CONTAINER = ("/.dockerenv", "/run/.containerenv")
 _FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _LONGEST_RUNTIME_DIR = 81
 _PACKAGES = (
@@ -38,8 +38,7 @@ def machine_report(runtime_dir: Path, data_dir: Path, host_ports: tuple[int, int
         system=platform.platform(),
         architecture=platform.machine(),
         uid=os.getuid(),
-        in_container=any(Path(p).exists() for p in _IN_CONTAINER)
-        or "KUBERNETES_SERVICE_HOST" in os.environ,
+        in_container=in_container(),
         shm_size=_disk("/dev/shm")[0],  # noqa: S108 asked about, not written to
         proxies=tuple(k for k in sorted(os.environ) if k.lower() in _PROXIES and os.environ[k]),
         ca_missing=tuple(f"{v}={p}" for v, p in certificates.items() if not Path(p).exists()),

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from ..engines.base import Engine
+from ..here import in_container
 from .fence import fence
-from .inventory import Inventory
+from .inventory import DriverState, Inventory
 from .nvml import NvmlReader
 from .poller import GpuPoller, Reader
 from .remote import read_remote
@@ -25,6 +26,7 @@ class GpuSource:
         owner: On whose behalf another machine is looked at.
         allowed: The administrator's list of GPUs.
         reader: Reads the GPUs of this machine.
+        contained: Whether this process may see less of the machine than the engine does.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class GpuSource:
         owner: str,
         allowed: Sequence[str] = ("all",),
         reader: Callable[[], Reader] = NvmlReader,
+        contained: bool | None = None,
     ) -> None:
         self._engine = engine
         self._owner = owner
         self._allowed = allowed
         self._reader = reader
+        self._contained = in_container() if contained is None else contained
         self._poller: GpuPoller | None = None
         self._remote = Inventory()
         self._looking = asyncio.Lock()
@@ -49,8 +53,13 @@ class GpuSource:
         Args:
             image: One that the engine has, to look at another machine with; by default any.
         """
-        if (await self._engine.probe()).local:
-            return await self.read_here()
+        facts = await self._engine.probe()
+        if facts.local:
+            here = await self.read_here()
+            # Jupyter in a container with the engine's socket: the driver was not given to it.
+            hidden = self._contained and here.driver_state is DriverState.MISSING
+            if not (hidden and facts.gpu_runtime):
+                return here
         async with self._looking:
             if time.time() - self._remote.taken > _REMOTE_SECONDS:
                 self._remote = await read_remote(self._engine, owner=self._owner, image=image)

@@ -20,8 +20,10 @@ from jupyter_dlenv.engines.process import ProcessEngine
 from jupyter_dlenv.environments import Environments
 from jupyter_dlenv.gpu_request import GpuRequest
 from jupyter_dlenv.gpus import mutex
+from jupyter_dlenv.gpus.inventory import DriverState
 from jupyter_dlenv.gpus.mutex import gpu_mutex
 from jupyter_dlenv.gpus.remote import read_remote
+from jupyter_dlenv.gpus.source import GpuSource
 from jupyter_dlenv.labels import NAME, OWNER, ROLE
 from jupyter_dlenv.models import EnvironmentSpec, Phase
 from jupyter_dlenv.plan import Caller
@@ -209,6 +211,24 @@ async def test_gpus_of_another_machine_are_seen_through_a_container(
 
     assert [gpu_uuid(n) for n in range(8)] == [g.uuid for g in inventory.gpus], inventory.message
     assert () == await environments.engine.list({OWNER: owner})
+
+
+@pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
+async def test_jupyter_in_a_container_sees_the_gpus_that_the_engine_has(
+    environments, images, owner, docker_engine_url
+):
+    let_the_engine_have_gpus(docker_engine_url)
+    image = images.ensure("kernel")
+    # This machine has no driver, as such a container.
+    inside = GpuSource(environments.engine, owner=owner, contained=True)
+    outside = GpuSource(environments.engine, owner=owner, contained=False)
+
+    seen_inside, seen_outside = await inside.read(image=image), await outside.read(image=image)
+
+    await inside.aclose()
+    await outside.aclose()
+    assert [gpu_uuid(n) for n in range(8)] == [g.uuid for g in seen_inside.gpus]
+    assert DriverState.MISSING is seen_outside.driver_state
 
 
 @pytest.mark.slow
