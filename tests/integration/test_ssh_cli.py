@@ -102,6 +102,7 @@ def test_the_story_of_a_user(run, launched, isolated_home, tmp_path):
 
 def test_a_wrong_key_an_unknown_editor_and_an_impossible_copy_change_nothing(run, launched):
     run("connect", "a", "--authorize", "/no/such/file", code=2)
+    run("launch", "any", "--name", "b", "--authorize", "/no/such/file", code=2)
     run("open", "a", "--ide", "emacs", code=2)
     run("cp", "here", "there", code=2)
     run("ssh", "b", code=3)
