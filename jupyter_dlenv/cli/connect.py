@@ -13,6 +13,7 @@ from ..errors import InvalidSpecError
 from .arguments import name_argument, public_keys
 from .invocation import Invocation, common_options, pass_invocation
 from .outcome import print_json, styled
+from .ssh_config import offered
 from .text import clean
 
 if TYPE_CHECKING:
@@ -79,14 +80,18 @@ def open_(invocation: Invocation, name: str, ide: str, path: str, only_print: bo
     if sheet.unavailable:
         raise InvalidSpecError("No editor can be opened: there is no SSH.", hint=sheet.unavailable)
     link = ide_link(sheet.ides, ide)
+    if not (invocation.json or sheet.installed or ide == "attach"):
+        click.echo(
+            f"Editors do not find {sheet.alias} yet: ~/.ssh/config has to include it.", err=True
+        )
+        if only_print or not offered(invocation):
+            click.echo("Run `jupyter dlenv ssh-config install` once.", err=True)
     if invocation.json:
         print_json({"link": link.to_json()})
     elif only_print:
         click.echo(link.url or " ".join(link.command))
     else:
         _open(link)
-    if not (invocation.json or sheet.installed or ide == "attach"):
-        click.echo("The editor finds it once `jupyter dlenv ssh-config install` was run.", err=True)
 
 
 def _open(link: IdeLink) -> None:
