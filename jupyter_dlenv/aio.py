@@ -114,6 +114,7 @@ async def launch(
     build_dir: str = "",
     keep: bool = False,
     engine: str = "",
+    authorize: Sequence[str] = (),
     report: Callable[[Progress], None] = lambda _: None,
     **wanted: Any,
 ) -> AsyncEnvironmentHandle:
@@ -126,6 +127,7 @@ async def launch(
         build_dir: Build the image from the Dockerfile there.
         keep: Do not remove it at the end of the ``async with`` block.
         engine: A name or URL; empty is the configured one.
+        authorize: Public keys that SSH lets in, besides those that it lets in anyway.
         report: Hears how far it is.
         wanted: Fields of ``EnvironmentSpec``, as JSON has them: ``gpus=2``,
             ``mounts=["/data:/data:ro"]``, ``ports=["6006:6006"]``, ``env={"K": "V"}``,
@@ -141,6 +143,7 @@ async def launch(
         build_dir=build_dir,
         keep=keep,
         engine=engine,
+        authorize=authorize,
         report=report,
         **wanted,
     )

@@ -258,6 +258,7 @@ async def launching(
     build_dir: str = "",
     keep: bool = False,
     engine: str = "",
+    authorize: Sequence[str] = (),
     report: Callable[[Progress], None] = lambda _: None,
     **wanted: Any,
 ) -> EnvironmentHandle:
@@ -268,7 +269,9 @@ async def launching(
         spec = EnvironmentSpec.from_json({"name": chosen, "image": image, **wanted})
         if mount_here:
             spec = configuration.with_default_mount(spec, os.curdir)
-        return await environments.launch(spec, report=report, build_dir=build_dir)
+        return await environments.launch(
+            spec, report=report, build_dir=build_dir, authorize=tuple(authorize)
+        )
 
     configuration = await asyncio.to_thread(Configuration.load)
     environment = await _opened(configuration, engine, work)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from .access.forward_records import ForwardRecords
+from .access.ports import taken_meanwhile
 from .access.relay import Place, Relay
 from .access.ssh import SshAccess, SshSettings
 from .engines.base import (
@@ -28,6 +29,7 @@ from .errors import (
     EnvironmentNotFoundError,
     EnvironmentNotRunningError,
     NameTakenError,
+    PortTakenError,
 )
 from .gpu_request import GpuRequest
 from .gpus.leases import GpuLeases
@@ -128,6 +130,7 @@ class Environments:
         report: ReportProgress = lambda _: None,
         build_dir: str = "",
         line: PlaceInLine | None = None,
+        authorize: tuple[str, ...] = (),
     ) -> Environment:
         """Make an environment and return it when a kernel can start in it.
 
@@ -138,7 +141,9 @@ class Environments:
             report: Hears of every phase but the last one, which is the return or the error.
             build_dir: Build the image from the Dockerfile there; ``spec.image`` names it.
             line: Wait in line for GPUs, for as long as it takes.
+            authorize: Public keys that SSH lets in, besides those that it lets in anyway.
         """
+        let_in = self.ssh.checked(authorize)
         report(Progress(phase=Phase.QUEUED))
         if not build_dir:
             spec = replace(spec, image=await self.library.resolve(spec.image))
@@ -156,7 +161,7 @@ class Environments:
         report(Progress(phase=Phase.CREATING, message=spec.name))
         async with AsyncExitStack() as undo:
             container_id = await self._making.make(
-                spec, facts, prepared, undo=undo, report=report, line=line
+                spec, facts, prepared, undo=undo, report=report, line=line, let_in=let_in
             )
             try:
                 await self.engine.rename(container_id, container_name(self.owner, spec.name))
@@ -237,6 +242,7 @@ class Environments:
             GpusTakenError: Others use its GPUs now.
             EnvironmentDiedError: It ended at once; its last words are in ``detail``.
             NotAllowedError: The administrator's rules have changed since its launch.
+            PortTakenError: Somebody has taken one of its ports while it was stopped.
         """
         environment = await self.get(name)
         await asyncio.to_thread(self.policy.check_existing, environment.spec)
@@ -250,7 +256,12 @@ class Environments:
         # A reboot or a tidy-up of temporary files may have taken it.
         sockets = Path(environment.runtime_dir)
         await asyncio.to_thread(self._runtime_dirs.make, sockets, engine_id=facts.id)
-        await self.engine.start(environment.container_id)
+        try:
+            await self.engine.start(environment.container_id)
+        except PortTakenError as error:
+            raise await asyncio.to_thread(
+                taken_meanwhile, error, environment, local=facts.local
+            ) from error
         await self._making.ready(environment)
         return await self.get(environment.name)
 

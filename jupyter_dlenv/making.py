@@ -86,6 +86,7 @@ class Making:
         old: Environment | None = None,
         own: tuple[str, ...] = (),
         line: PlaceInLine | None = None,
+        let_in: tuple[str, ...] = (),
     ) -> str:
         """Make and start a container, wait until its agent answers, and return its id.
 
@@ -96,6 +97,7 @@ class Making:
             old: Takes its place, and keeps its SSH keys and port.
             own: Ids of containers that this one takes the place of: it may have their GPUs.
             line: Wait in line until there are enough GPUs.
+            let_in: Clean public keys for its SSH server.
 
         Raises:
             NoFreeGpuError, GpuMismatchError, NameTakenError, EnvironmentDiedError, EngineError
@@ -116,7 +118,11 @@ class Making:
         undo.push_async_callback(undisturbed, asyncio.to_thread, self._ssh.discard, environment_id)
         await to_its_end(
             self._ssh.make_keys(
-                environment_id, name=spec.name, engine_id=facts.id, like=old.id if old else ""
+                environment_id,
+                name=spec.name,
+                engine_id=facts.id,
+                like=old.id if old else "",
+                let_in=let_in,
             )
         )
 

@@ -113,6 +113,30 @@ async def save_environment(
     return SavedImage(image=tag, image_id=saved.id, size=saved.size, digest=digest, notes=notes)
 
 
+async def packages_left_out(environments: Environments, name: str) -> tuple[str, ...]:
+    """Return what pip has put into the home directory, which is in no image.
+
+    Nothing is known of a stopped environment, nor of one that does not answer in time.
+    """
+    environment = await environments.get(name)
+    if environment.status is not Status.RUNNING:
+        return ()
+    try:
+        return await asyncio.wait_for(_packages_at_home(environments, name), _LOOK_SECONDS)
+    except asyncio.TimeoutError:
+        return ()
+
+
+def note_on(packages: tuple[str, ...], name: str) -> str:
+    """Return what to say to people of packages that are left out."""
+    more = len(packages) - _MOST_NAMED
+    names = ", ".join(packages[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"pip has installed these there, so they are missing in the image: {names}. Install "
+        f"them as root first: `jupyter dlenv exec --root {name} -- pip install …`"
+    )
+
+
 async def named_image(engine: SupportsImages, environment: Environment) -> ImageFacts | None:
     """Return the image that the user named, below what a kernel may have needed.
 
@@ -148,24 +172,12 @@ async def _exists(engine: SupportsImages, tag: str) -> bool:
 async def _notes(environments: Environments, environment: Environment) -> tuple[str, ...]:
     """Return what a user could miss in the image."""
     notes = [f"The home directory {environment.home} is not in the image, nor what is mounted."]
-    if environment.status is not Status.RUNNING:
-        return tuple(notes)
-    try:
-        looking = _packages_at_home(environments, environment.name)
-        packages = await asyncio.wait_for(looking, _LOOK_SECONDS)
-    except asyncio.TimeoutError:
-        return tuple(notes)
-    if packages:
-        more = len(packages) - _MOST_NAMED
-        names = ", ".join(packages[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        notes.append(
-            f"pip has installed these there, so they are missing in the image: {names}. Install "
-            f"them as root first: `jupyter dlenv exec --root {environment.name} -- pip install …`"
-        )
+    if packages := await packages_left_out(environments, environment.name):
+        notes.append(note_on(packages, environment.name))
     return tuple(notes)
 
 
-async def _packages_at_home(environments: Environments, name: str) -> list[str]:
+async def _packages_at_home(environments: Environments, name: str) -> tuple[str, ...]:
     stream = await environments.open_stream(name, _LOOK)
     try:
         output = b""
@@ -176,7 +188,7 @@ async def _packages_at_home(environments: Environments, name: str) -> list[str]:
             output += data
     finally:
         await stream.aclose()
-    return sorted(set(_PACKAGE.findall(output.decode(errors="replace"))))
+    return tuple(sorted(set(_PACKAGE.findall(output.decode(errors="replace")))))
 
 
 def _pushing(progress: TransferProgress) -> Progress:

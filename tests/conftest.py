@@ -20,7 +20,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from rig import ask, engine, shell
+from rig import ask, engine, hub, shell
 from rig import registry as registries
 from rig.images import Images
 from rig.loop_watch import LoopWatch
@@ -174,6 +174,13 @@ def _remove_everything_of(run_id: str, url: str) -> list[str]:
                 left_behind.append(f"network {network.name}")
                 network.remove()
     return left_behind
+
+
+@pytest.fixture(scope="session")
+def hub_proxy() -> None:
+    """Get JupyterHub's proxy."""
+    if not hub.proxy():
+        _missing("There is no npm to install JupyterHub's proxy with.")
 
 
 @pytest.fixture(scope="session")

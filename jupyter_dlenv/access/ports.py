@@ -12,7 +12,8 @@ from ..engines.base import ContainerPlan, Engine
 from ..errors import PortTakenError
 from ..images.exclusive import exclusive
 from ..labels import ROLE, SSH_PORT, read_port
-from ..models import PortMapping
+from ..models import Environment, PortMapping
+from .listener import who_listens
 
 #: The port of the SSH server inside.
 SSH = 22
@@ -24,6 +25,39 @@ _HIGHEST = 65535
 def is_blamed(error: PortTakenError, port: int) -> bool:
     """Tell whether a port that we chose is the one that is taken, and not one of the user's."""
     return port > 0 and str(port) in f"{error} {error.detail}"
+
+
+def taken_meanwhile(
+    error: PortTakenError, environment: Environment, *, local: bool
+) -> PortTakenError:
+    """Return an error that says which port of a stopped environment others have, and what to do.
+
+    A container keeps its ports: another one takes a new container.  Blocks for a moment.
+
+    Args:
+        error: What the engine said.
+        environment: The one that was to be started.
+        local: The engine's host is this machine.
+    """
+    name = environment.name
+    # The engine does not list the ports of what is stopped.
+    ports = (environment.ssh_port, *(p.host_port for p in environment.spec.ports))
+    port = next((p for p in ports if is_blamed(error, p)), 0)
+    if not port:
+        return error
+    who = f" by {found}" if local and (found := who_listens(port)) else ""
+    if port == environment.ssh_port:
+        return PortTakenError(
+            f"Port {port}, by which SSH gets into {name!r}, is in use{who}.",
+            hint=f"End that, or run `jupyter dlenv recreate {name}`, which takes the next free "
+            "port: its home and mounts stay, what was installed outside of them is lost.",
+            detail=error.detail,
+        )
+    return PortTakenError(
+        f"Port {port}, which {name!r} publishes, is in use{who}.",
+        hint="End that: an environment keeps its ports, and only a launch publishes others.",
+        detail=error.detail,
+    )
 
 
 class SshPorts:

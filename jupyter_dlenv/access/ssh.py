@@ -60,8 +60,28 @@ class SshAccess:
                 allowed=self._settings.allowed_ports,
             )
 
+    def checked(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Return public keys as clean lines, for a new environment.
+
+        Raises:
+            InvalidSpecError: One of them is none.
+            SshUnavailableError: New environments are not made reachable.
+        """
+        if keys and not self.wanted:
+            raise SshUnavailableError(
+                "Environments are launched without SSH here, so no key can be let in.",
+                hint="Leave the keys out, or ask for `c.Configuration.ssh = True`.",
+            )
+        return tuple(public_key(key) for key in keys)
+
     async def make_keys(
-        self, environment_id: str, *, name: str, engine_id: str, like: str = ""
+        self,
+        environment_id: str,
+        *,
+        name: str,
+        engine_id: str,
+        like: str = "",
+        let_in: tuple[str, ...] = (),
     ) -> None:
         """Make the keys of a new environment, if it shall have some.
 
@@ -69,6 +89,7 @@ class SshAccess:
 
         Args:
             like: The id of one whose place it takes: its keys are kept.
+            let_in: Clean public keys to authorise from the start.
         """
         files = self.keys.of(environment_id)
         known = self.keys.of(like or environment_id)
@@ -77,6 +98,8 @@ class SshAccess:
         elif self.wanted:
             try:
                 await asyncio.to_thread(files.make, alias=alias_of(name), engine_id=engine_id)
+                if let_in:
+                    await asyncio.to_thread(files.authorize, let_in)
             except SshUnavailableError as error:
                 _log.warning("No SSH for %s: %s %s", name, error, error.hint)
                 await asyncio.to_thread(files.discard)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from ..access.public_keys import public_key
 from ..errors import InvalidSpecError
 from ..models import Mount
 from ..naming import name_for
 from .completion import complete_name
 
-__all__ = ["mount", "name_argument", "name_for", "names_argument", "variables"]
+__all__ = ["mount", "name_argument", "name_for", "names_argument", "public_keys", "variables"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -45,6 +47,26 @@ def variables(texts: Iterable[str]) -> dict[str, str]:
                 ) from None
         result[key] = value
     return result
+
+
+def public_keys(texts: Iterable[str]) -> tuple[str, ...]:
+    """Read public keys: pasted ones, files of some, and ``-`` for the standard input."""
+    return tuple(public_key(key) for text in texts for key in _keys(text))
+
+
+def _keys(text: str) -> list[str]:
+    if text.startswith(("ssh-", "ecdsa-", "sk-")) and " " in text:
+        return [text]
+    try:
+        read = sys.stdin.read() if text == "-" else Path(text).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSpecError(
+            f"{text!r} is neither a public key nor a file of one.", detail=str(error)
+        ) from error
+    keys = [line for line in read.splitlines() if line.strip() and not line.startswith("#")]
+    if not keys:
+        raise InvalidSpecError(f"There is no public key in {text!r}.")
+    return keys
 
 
 def name_argument(command: _Command) -> _Command:

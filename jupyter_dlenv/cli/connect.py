@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import InvalidSpecError
-from .arguments import name_argument
+from .arguments import name_argument, public_keys
 from .invocation import Invocation, common_options, pass_invocation
 from .outcome import print_json, styled
+from .ssh_config import offered
 from .text import clean
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _IDES = "vscode, insiders, cursor, windsurf, codium, zed, gateway, attach"
     "--authorize",
     "keys",
     multiple=True,
-    metavar="FILE|KEY",
+    metavar="FILE|KEY|-",
     help="Let in one more public key, pasted or from a file.",
 )
 @click.option("--via", default="", metavar="USER@HOST", help="This machine as a laptop calls it.")
@@ -42,7 +42,7 @@ def connect(invocation: Invocation, name: str, keys: tuple[str, ...], via: str, 
     # Imported here: what an engine needs is slow to import.
     from ..reach import authorize, connection_sheet  # noqa: PLC0415
 
-    pasted = tuple(key for text in keys for key in _keys(text))
+    pasted = public_keys(keys)
 
     async def work(environments: Environments) -> ConnectionSheet:
         if pasted:
@@ -80,14 +80,18 @@ def open_(invocation: Invocation, name: str, ide: str, path: str, only_print: bo
     if sheet.unavailable:
         raise InvalidSpecError("No editor can be opened: there is no SSH.", hint=sheet.unavailable)
     link = ide_link(sheet.ides, ide)
+    if not (invocation.json or sheet.installed or ide == "attach"):
+        click.echo(
+            f"Editors do not find {sheet.alias} yet: ~/.ssh/config has to include it.", err=True
+        )
+        if only_print or not offered(invocation):
+            click.echo("Run `jupyter dlenv ssh-config install` once.", err=True)
     if invocation.json:
         print_json({"link": link.to_json()})
     elif only_print:
         click.echo(link.url or " ".join(link.command))
     else:
         _open(link)
-    if not (invocation.json or sheet.installed or ide == "attach"):
-        click.echo("The editor finds it once `jupyter dlenv ssh-config install` was run.", err=True)
 
 
 def _open(link: IdeLink) -> None:
@@ -103,18 +107,6 @@ def _open(link: IdeLink) -> None:
         )
     click.echo(link.remark, err=True)
     subprocess.run(command, check=False, timeout=60)
-
-
-def _keys(text: str) -> list[str]:
-    if text.startswith(("ssh-", "ecdsa-", "sk-")) and " " in text:
-        return [text]
-    try:
-        lines = Path(text).expanduser().read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSpecError(
-            f"{text!r} is neither a public key nor a file of one.", detail=str(error)
-        ) from error
-    return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _lines(sheet: ConnectionSheet) -> list[str]:

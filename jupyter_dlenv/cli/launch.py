@@ -12,7 +12,7 @@ import click
 from ..errors import LaunchCancelledError
 from ..gpu_request import GpuRequest
 from ..models import Environment, EnvironmentSpec, PortMapping, Ulimit, parse_size
-from .arguments import mount, name_for, variables
+from .arguments import mount, name_for, public_keys, variables
 from .completion import complete_image
 from .invocation import Invocation, common_options, pass_invocation
 from .outcome import Interrupted, print_json
@@ -78,6 +78,13 @@ if TYPE_CHECKING:
 )
 @click.option("--workdir", help="Where kernels start; by default here.")
 @click.option(
+    "--authorize",
+    "keys",
+    multiple=True,
+    metavar="FILE|KEY|-",
+    help="Let in a public key by SSH, pasted or from a file; `-` reads them.",
+)
+@click.option(
     "--build",
     "build_dir",
     type=click.Path(exists=True, file_okay=False, resolve_path=True),
@@ -102,6 +109,7 @@ def launch(
     wait_for_gpus: bool,
     no_mount: bool,
     env: tuple[str, ...],
+    keys: tuple[str, ...],
     build_dir: str | None,
     file: Path | None,
     update_lock: bool,
@@ -124,6 +132,7 @@ def launch(
     from .project import open_project  # noqa: PLC0415
 
     configuration = invocation.configuration()
+    let_in = public_keys(keys)
     given = {key: value for key, value in fields.items() if value not in (None, ())}
     if env:
         given["env"] = variables(env)
@@ -166,6 +175,7 @@ def launch(
                 report=display.report,
                 build_dir=build_dir or "",
                 line=_place() if wait_for_gpus else None,
+                authorize=let_in,
             )
         if project is not None:
             await project.pin(environments, launched.spec.image)

@@ -44,6 +44,8 @@ class Project:
         _say(f"Using {self.file.path}")
         for line in self.file.beyond(self.spec):
             _say(f"  it {line}")
+        if self.update_lock and self.file.build:
+            _say("  nothing is pinned: the image is built from the Dockerfile at each launch")
 
     async def pinned(self, environments: Environments) -> EnvironmentSpec:
         """Return the spec with the image that the lock pins.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import InvalidSpecError
+from ..errors import InvalidSpecError, SshConfigError
 from .completion import complete_name
 from .invocation import Invocation, common_options, pass_invocation
 from .outcome import NotConfirmedError, print_json
@@ -71,6 +71,21 @@ def show(invocation: Invocation, name: str | None, place: str, via: str, url: st
         click.echo(text, nl=False)
 
 
+def offered(invocation: Invocation) -> bool:
+    """Offer what ``install`` does, where there is a terminal to ask on; tell if it was done."""
+    if not _has_terminal():
+        return False
+    config = _user_config(invocation)
+    try:
+        if not _agreed(config.installation()):
+            return False
+        config.install()
+    except SshConfigError as error:
+        click.echo(f"{error} {error.hint}", err=True)
+        return False
+    return True
+
+
 def _block(invocation: Invocation, name: str, place: str, via: str, url: str) -> str:
     if place == "jupyter-url" and not url:
         raise click.UsageError("Which URL? --url https://…, as the browser has it before /lab.")
@@ -100,14 +115,22 @@ def _user_config(invocation: Invocation) -> UserSshConfig:
 
 
 def _ask(planned: Edit) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _has_terminal():
         raise InvalidSpecError(
             "There is no terminal to ask on: changing ~/.ssh/config needs --yes.",
             hint="`jupyter dlenv ssh-config show` prints what would be added.",
         )
-    click.echo(planned.diff(), err=True)
-    if not click.confirm(f"Change {planned.path}?", err=True):
+    if not _agreed(planned):
         raise NotConfirmedError("Nothing was changed.")
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _agreed(planned: Edit) -> bool:
+    click.echo(planned.diff(), err=True)
+    return click.confirm(f"Change {planned.path}?", err=True)
 
 
 def _report(invocation: Invocation, edit: Edit, changed: str, unchanged: str) -> None:

@@ -22,7 +22,7 @@ from ..gpu_request import GpuRequest
 from ..gpu_view import see_gpus
 from ..models import Environment, EnvironmentSpec
 from ..reach import connection_sheet
-from ..untrusted import flag
+from ..untrusted import flag, strings
 from . import openapi
 from .base import API, DlenvHandler, needs
 from .gpu_board import board
@@ -66,10 +66,11 @@ class EnvironmentsHandler(DlenvHandler):
         build_dir = await self._build_dir(body.pop("build_dir", ""))
         waits = flag(body, "wait_for_gpus")
         body.pop("wait_for_gpus", None)
+        authorize = _public_keys(self.dlenv, body)
         # A longest possible request takes a while to check, and a path may be on a slow disk.
         spec = await asyncio.to_thread(_spec, self.dlenv, body)
-        line = new_place(spec, build_dir) if waits else None
-        job = self.dlenv.jobs.launch(spec, build_dir=build_dir, line=line)
+        line = new_place(spec, build_dir, authorize) if waits else None
+        job = self.dlenv.jobs.launch(spec, build_dir=build_dir, line=line, authorize=authorize)
         self.set_header("Location", url_path_join(self.base_url, API, "jobs", job.id))
         self.send_json(job.to_json(), HTTPStatus.ACCEPTED)
 
@@ -247,10 +248,12 @@ class SpecHandler(DlenvHandler):
         body = self.read_json()
         body.pop("build_dir", None)
         body.pop("wait_for_gpus", None)
+        keys = {"authorize": body.pop("authorize", ())}
         problems = await asyncio.to_thread(invalid_fields, body)
         spec = None
         if not problems:
             try:
+                _public_keys(self.dlenv, keys)
                 spec = await asyncio.to_thread(_spec, self.dlenv, body)
                 await self.dlenv.environments().check(spec)
             except DlenvError as error:
@@ -352,6 +355,12 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/doctor", DoctorHandler),
     ("/openapi.json", OpenAPIHandler),
 )
+
+
+def _public_keys(dlenv: DlenvApp, body: dict[str, Any]) -> tuple[str, ...]:
+    keys = tuple(strings(body, "authorize"))
+    body.pop("authorize", None)
+    return dlenv.environments().ssh.checked(keys)
 
 
 def _spec(dlenv: DlenvApp, body: dict[str, Any]) -> EnvironmentSpec:

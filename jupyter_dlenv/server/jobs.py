@@ -106,12 +106,14 @@ class Jobs:
         *,
         build_dir: str = "",
         line: PlaceInLine | None = None,
+        authorize: tuple[str, ...] = (),
     ) -> Job:
         """Begin a launch.
 
         Args:
             build_dir: Build the image from the Dockerfile there.
             line: Wait in line for GPUs; a server that comes back takes the place over.
+            authorize: Public keys that SSH lets in.
 
         Raises:
             NameTakenError: A job launches an environment of that name now.
@@ -131,6 +133,7 @@ class Jobs:
                 report=lambda report: self._report(job, report),
                 build_dir=build_dir,
                 line=line,
+                authorize=authorize,
             ),
             name=f"launch of {spec.name}",
         )

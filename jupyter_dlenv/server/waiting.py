@@ -11,16 +11,19 @@ from ..environments import Environments
 from ..errors import DlenvError, InvalidSpecError
 from ..gpus.line import PlaceInLine, places_left
 from ..models import EnvironmentSpec
-from ..untrusted import typed
+from ..untrusted import strings, typed
 from .jobs import Jobs
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 30.0
 
 
-def new_place(spec: EnvironmentSpec, build_dir: str) -> PlaceInLine:
+def new_place(
+    spec: EnvironmentSpec, build_dir: str, authorize: tuple[str, ...] = ()
+) -> PlaceInLine:
     """Return a place in line which a later server can take over."""
-    return PlaceInLine(keep=json.dumps({"spec": spec.to_json(), "build_dir": build_dir}))
+    kept = {"spec": spec.to_json(), "build_dir": build_dir, "authorize": authorize}
+    return PlaceInLine(keep=json.dumps(kept))
 
 
 async def take_over(environments: Callable[[], Environments], jobs: Jobs) -> None:
@@ -36,17 +39,18 @@ async def take_over(environments: Callable[[], Environments], jobs: Jobs) -> Non
             break
     for place in places:
         try:
-            spec, build_dir = _read(place.keep)
-            jobs.launch(spec, build_dir=build_dir, line=place)
+            spec, build_dir, keys = _read(place.keep)
+            jobs.launch(spec, build_dir=build_dir, line=place, authorize=keys)
         except DlenvError as error:
             _log.warning("A launch that waited for GPUs cannot go on: %s", error)
 
 
-def _read(keep: str) -> tuple[EnvironmentSpec, str]:
+def _read(keep: str) -> tuple[EnvironmentSpec, str, tuple[str, ...]]:
     try:
         value = json.loads(keep)
     except ValueError as error:
         raise InvalidSpecError("What was kept of it is not JSON.") from error
     if not isinstance(value, Mapping):
         raise InvalidSpecError("What was kept of it is no object.")
-    return EnvironmentSpec.from_json(value.get("spec")), typed(value, "build_dir", str, "")
+    spec = EnvironmentSpec.from_json(value.get("spec"))
+    return spec, typed(value, "build_dir", str, ""), tuple(strings(value, "authorize"))

@@ -87,6 +87,13 @@ def test_what_a_file_mounts_from_elsewhere_is_said(run, write, image, tmp_path):
     assert f"it mounts {tmp_path}/keys:/keys" in done.stderr
 
 
+def test_whoever_wants_to_pin_what_is_built_hears_that_nothing_is_pinned(run, write):
+    write('build = "."')
+
+    assert "nothing is pinned" in run("launch", "--update-lock").stderr
+    assert "nothing is pinned" not in run("launch").stderr
+
+
 def test_init_writes_a_file_that_launches(run, run_json, project, image):
     assert run("init", image).returncode == 0
     assert run_json("launch", "--env", "A=b")[1]["environment"]["name"] == "project"

@@ -186,7 +186,11 @@ async def test_a_plain_process_cannot_be_saved(environments, spec):
 
 
 @docker_only
-def test_the_command_asks_before_a_name_is_taken(launched, run, tag, schema):
+def test_the_command_asks_before_a_name_is_taken_and_before_packages_are_left_out(
+    launched, run, tag, schema
+):
+    directory = '"$HOME"/.local/lib/python3.11/site-packages/torch_of_mine-2.9.1.dist-info'
+    run("exec", "a", "--", "sh", "-c", f"mkdir -p {directory}")
     first = run("save", "a", tag, "--json")
     jsonschema.validate(json.loads(first.stdout), schema)
     refused = run("save", "a", tag)
@@ -195,6 +199,9 @@ def test_the_command_asks_before_a_name_is_taken(launched, run, tag, schema):
 
     program = Path(sys.executable).with_name("jupyter-dlenv")
     terminal = pexpect.spawn(str(program), ["save", "a", tag], encoding="utf-8", timeout=60)
+    terminal.expect(r"missing in the image: torch_of_mine")
+    terminal.expect(r"Save without them\? \[y/N\]")
+    terminal.sendline("y")
     terminal.expect(r"Take the name from it\? \[y/N\]")
     terminal.sendline("y")
     terminal.expect(f"jupyter dlenv launch {tag}")

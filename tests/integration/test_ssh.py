@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -21,9 +22,10 @@ import pytest
 from rig import ssh
 from rig.ssh_home import Home, OfflineWhilePreparing, kill_a_kernel
 
-from jupyter_dlenv.access.client import laptop_block
+from jupyter_dlenv.access.client import host_block, laptop_block
+from jupyter_dlenv.errors import PortTakenError
 from jupyter_dlenv.images.recipe import prepared_tag
-from jupyter_dlenv.models import EnvironmentSpec, Phase
+from jupyter_dlenv.models import EnvironmentSpec, Phase, PortMapping
 from jupyter_dlenv.reach import authorize, ssh_target
 
 pytestmark = [
@@ -226,6 +228,39 @@ def test_each_environment_keeps_a_port_of_its_own(make_home, images):
     assert b.ssh_port not in (0, first, a.ssh_port, PortThief.stolen)
     home.client("a").run("true")
     home.client("b").run("true")
+
+
+def test_ports_that_were_taken_while_the_environment_was_stopped_are_named(make_home, images):
+    home = make_home(first_port=ssh.free_port())
+    key = ssh.make_key(home.directory / "laptop")
+    published = PortMapping(host_port=ssh.free_port(), container_port=80)
+    spec = EnvironmentSpec(name="a", image=images.ensure("ssh"), ports=(published,))
+    before = home.do(lambda environments: environments.launch(spec, authorize=(key,)))
+    home.do(lambda environments: environments.stop("a"))
+
+    def start():
+        with pytest.raises(PortTakenError) as taken:
+            home.do(lambda environments: environments.start("a"))
+        return taken.value
+
+    with socket.create_server(("127.0.0.1", published.host_port)):
+        of_the_user = start()
+    with socket.create_server(("127.0.0.1", before.ssh_port)):
+        of_ssh = start()
+        after = home.do(lambda environments: environments.recreate("a"))
+        own = str(home.directory / "laptop")
+        # The key that was given at launch is kept as well.
+        home.client(
+            write=lambda target: host_block(target).replace(
+                str(target.directory / "id_ed25519"), own
+            )
+        ).run("true")
+
+    assert f"(process {os.getpid()})" in str(of_ssh)
+    assert "by which SSH gets into 'a'" in str(of_ssh)
+    assert "jupyter dlenv recreate a" in of_ssh.hint
+    assert f"Port {published.host_port}, which 'a' publishes" in str(of_the_user)
+    assert after.ssh_port not in (0, before.ssh_port)
 
 
 def test_without_a_port_there_is_still_a_way_in(make_home, images):

@@ -81,10 +81,8 @@ def test_ssh_works_through_the_url_of_a_server(laptop, settings, tmp_path, base,
             check(client)
 
 
-def test_ssh_works_through_a_hub_and_its_proxy(laptop, settings, tmp_path, monkeypatch):
+def test_ssh_works_through_a_hub_and_its_proxy(hub_proxy, laptop, settings, tmp_path, monkeypatch):
     """Earns its time: the hub's tokens and its proxy are what URL-only users really have."""
-    if not hubs.proxy():
-        pytest.skip("There is no npm to install JupyterHub's proxy with.")
     variables = jupyter.configuration(tmp_path / "etc", settings)
     with hubs.running(tmp_path / "hub", {**variables, "PATH": os.environ["PATH"]}) as hub:
         hub.start_server()

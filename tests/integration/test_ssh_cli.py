@@ -102,6 +102,7 @@ def test_the_story_of_a_user(run, launched, isolated_home, tmp_path):
 
 def test_a_wrong_key_an_unknown_editor_and_an_impossible_copy_change_nothing(run, launched):
     run("connect", "a", "--authorize", "/no/such/file", code=2)
+    run("launch", "any", "--name", "b", "--authorize", "/no/such/file", code=2)
     run("open", "a", "--ide", "emacs", code=2)
     run("cp", "here", "there", code=2)
     run("ssh", "b", code=3)
@@ -122,6 +123,28 @@ def test_the_change_of_the_user_s_file_is_shown_and_asked_about(run, isolated_ho
 
     assert child.exitstatus == 130
     assert not config.exists()
+
+
+def test_whoever_opens_an_editor_is_offered_to_make_ssh_know_the_environment(
+    launched, isolated_home, tmp_path, monkeypatch
+):
+    opener = tmp_path / "bin" / "xdg-open"
+    opener.parent.mkdir()
+    opener.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{opener.parent}:/usr/bin:/bin")
+    child = pexpect.spawn(PROGRAM, ["open", "a", "--ide", "vscode"], encoding="utf-8", timeout=60)
+    child.expect(r"\+Include \S+")
+    child.expect(r"\[y/N\]")
+    child.sendline("y")
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert child.exitstatus == 0
+    assert "Include " in (isolated_home / ".ssh" / "config").read_text()
+    assert (
+        (tmp_path / "opened").read_text().startswith("vscode://vscode-remote/ssh-remote+dlenv-a/")
+    )
 
 
 def test_where_ssh_is_not_wanted_there_is_none(run, images, jp_config_dir):

@@ -86,8 +86,8 @@ class OfflineWhilePreparing:
         return await self._engine.create(replace(plan, network=plan.network and network))
 
 
-async def kill_a_kernel(environments):
-    environment = await environments.get("a")
+async def kill_a_kernel(environments, name="a"):
+    environment = await environments.get(name)
     link = await AgentLink.connect(Path(environment.runtime_dir), timeout=5)
     await link.start_kernel("k", key="k", env={}, cwd="/")
     await link.signal("k", signal.SIGKILL)

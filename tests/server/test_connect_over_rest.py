@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+#: One that nobody has the other half of.
+_ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + 43 * "A"
 
 
 async def test_the_sheet_says_all_ways_in(api, launched, configuration):
@@ -27,6 +31,21 @@ async def test_the_sheet_says_all_ways_in(api, launched, configuration):
         assert "ssh-remote+dlenv-a/my%20proj" in vscode["url"]
 
 
+async def test_a_key_that_comes_with_a_launch_is_let_in(api, launched, configuration, image):
+    key = f"{_ED25519} me@laptop"
+
+    job = await launched("a", authorize=[key])
+    refused = await api.post(
+        "/environments", {"name": "b", "image": image, "authorize": ["no key"]}
+    )
+    checked = await api.post("/spec", {"name": "b", "image": image, "authorize": ["no key"]})
+
+    assert "ready" == job["phase"]
+    assert [f"{key}\n"] == _let_in(configuration)
+    assert (400, "invalid-spec") == (refused.code, refused.error["code"])
+    assert ["invalid-spec"] == [found["code"] for found in checked.json["problems"]]
+
+
 async def test_a_host_that_would_be_a_command_is_refused(api, launched):
     await launched("a")
     sheet = (await api.get("/environments/a/connect")).json
@@ -38,3 +57,8 @@ async def test_a_host_that_would_be_a_command_is_refused(api, launched):
 
 async def test_an_unknown_environment_has_no_sheet(api):
     assert 404 == (await api.get("/environments/nobody/connect")).code
+
+
+def _let_in(configuration):
+    files = Path(configuration["data_dir"], "ssh").glob("*/authorized_keys")
+    return [file.read_text() for file in files]

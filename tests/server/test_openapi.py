@@ -69,7 +69,8 @@ def test_a_launch_can_be_described_with_every_field_of_a_spec(document):
     described = set(document["components"]["schemas"]["Launch"]["properties"])
 
     assert (
-        set(models.EnvironmentSpec.__dataclass_fields__) | {"build_dir", "wait_for_gpus"}
+        set(models.EnvironmentSpec.__dataclass_fields__)
+        | {"authorize", "build_dir", "wait_for_gpus"}
         == described
     )
 
