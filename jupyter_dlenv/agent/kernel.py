@@ -163,6 +163,10 @@ def _app_class(warm: bool) -> Type[Any]:
 def _preload(modules: List[str]) -> Dict[str, str]:
     """Import modules; return the reasons for those that cannot be, and leave no GPU open."""
     failed = {}
+    if modules:
+        # As ipykernel says it later: matplotlib asks when it loads, and never draws again if
+        # nobody has said where to.
+        os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     for name in modules:
         try:
             importlib.import_module(name)

@@ -18,7 +18,9 @@ from typing import Dict, Iterable, Optional
 from . import kernel
 from .wire import encode, say
 
-#: Wanted by nearly every kernel; a missing one costs its import after the fork, no more.
+#: Wanted by nearly every kernel; a missing one costs its import after the fork, no more.  What
+#: imports matplotlib is not among them: when it loads, matplotlib asks the kernel's variables
+#: and directory where and how to draw.
 _ALSO = (
     "IPython.core.completer",
     "IPython.core.debugger",
@@ -31,7 +33,6 @@ _ALSO = (
     "ipykernel.ipkernel",
     "ipykernel.zmqshell",
     "jedi",
-    "matplotlib_inline.backend_inline",
     "sqlite3",
 )
 

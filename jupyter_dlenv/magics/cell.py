@@ -73,13 +73,19 @@ class Cells:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._handles: dict[tuple[str, str], api.EnvironmentHandle] = {}
+        self._read: dict[str, Wanted] = {}
 
     def run(self, line: str, cell: str) -> None:
         """Run this cell in an environment: %%dlenv NAME [--in a,b] [--out x,y]."""
         with sentences():
-            wanted = cell_command.main(shlex.split(line), standalone_mode=False, obj=Invocation())
+            # A cell is run again and again, and reading its line takes a tenth of an empty one.
+            wanted = self._read.get(line)
+            if wanted is None:
+                words = shlex.split(line)
+                wanted = cell_command.main(words, standalone_mode=False, obj=Invocation())
             # Not so after --help.
             if isinstance(wanted, Wanted):
+                self._read[line] = wanted
                 self._run(cell, wanted)
 
     def forget(self, name: str) -> None:

@@ -453,6 +453,17 @@ async def test_what_was_imported_ahead_is_there_and_what_cannot_be_is_told(start
         await link.aclose()
 
 
+async def test_what_draws_and_was_imported_ahead_draws_into_the_notebook(start_agent):
+    with start_agent(warm=1, DLENV_PRELOAD="matplotlib.pyplot,broken") as agent:
+        link = await agent.link()
+        await until(lambda: "broken cannot be imported ahead" in agent.log.read_text())
+        kernel = await start(link)
+        async with client_of(agent.directory, kernel) as client:
+            code = "import sys; m = sys.modules['matplotlib']; print(m.get_backend())"
+            assert "inline" in await execute(client, code)
+        await link.aclose()
+
+
 async def test_a_kernel_is_held_by_one_connection_and_found_by_the_next(agent):
     first, second = await agent.link(), await agent.link()
     note = {"name": "mine"}

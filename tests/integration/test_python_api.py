@@ -77,6 +77,13 @@ def test_an_error_has_the_name_and_the_traceback_that_it_had_inside(env):
 
 
 @any_engine
+def test_a_figure_is_drawn_as_in_any_notebook(env):
+    result = env.run("import matplotlib.pyplot as p; p.plot([1, 2]); p.show()")
+
+    assert ["image/png" in output.get("data", ()) for output in result.outputs] == [True]
+
+
+@any_engine
 def test_values_go_in_and_come_out_as_they_were(env):
     numpy = pytest.importorskip("numpy")
     values = {
