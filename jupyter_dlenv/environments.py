@@ -82,6 +82,7 @@ class Environments:
         catalogue: Catalogue | None = None,
         ssh: SshSettings | None = None,
         warmth: Warmth = Warmth(),  # noqa: B008 - it is frozen
+        idle_stop: float = 0.0,
     ) -> None:
         self.engine = engine
         self.owner = owner
@@ -110,6 +111,9 @@ class Environments:
             owner=owner,
             caller=caller,
             warmth=warmth,
+            idle_minutes=lambda wanted: policy.idle_minutes(
+                idle_stop if wanted is None else wanted
+            ),
         )
         self._recreating = Recreating(
             engine,

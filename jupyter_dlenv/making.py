@@ -66,6 +66,7 @@ class Making:
         owner: str,
         caller: Caller,
         warmth: Warmth,
+        idle_minutes: Callable[[float | None], float],
     ) -> None:
         self._engine = engine
         self._leases = leases
@@ -74,6 +75,7 @@ class Making:
         self._owner = owner
         self._caller = caller
         self._warmth = warmth
+        self._idle_minutes = idle_minutes
 
     async def make(
         self,
@@ -151,11 +153,14 @@ class Making:
         return container_id
 
     async def ready(self, environment: Environment) -> None:
-        """Wait until the agent of a container answers, and have it run the SSH server."""
+        """Wait until the agent of a container answers, and tell it what it is to do by itself."""
         directory = Path(environment.runtime_dir)
         link = await agent_link(self._engine, environment.container_id, directory)
         try:
             isolated = (await self._engine.probe()).isolated
+            # At each start: the rules may have changed meanwhile.
+            limit = 60 * self._idle_minutes(environment.spec.idle_stop)
+            await link.stop_when_idle(limit, own_system=isolated)
             await self._ssh.open(environment, link, owner=self._owner, isolated=isolated)
         finally:
             await link.aclose()
