@@ -90,11 +90,8 @@ class Usage:
         before, self._ssh = self._ssh, {}
         for process in processes.values():
             if process.name.startswith("sshd"):
-                with (
-                    contextlib.suppress(OSError, ValueError, IndexError),
-                    open("/proc/%d/io" % process.pid) as file,
-                ):
-                    self._ssh[process.pid] = int(file.readline().split()[1])
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    self._ssh[process.pid] = _bytes_read(process.pid)
         return any(
             (count - before.get(pid, count)) / seconds > _TRICKLE
             for pid, count in self._ssh.items()
@@ -117,6 +114,11 @@ class Usage:
         if busy and self._root is not None:
             own = {inode for pid in processes for inode in listeners.sockets_of(pid)}
         return any(own is None or inode in own for inode in busy)
+
+
+def _bytes_read(pid: int) -> int:
+    with open("/proc/%d/io" % pid) as file:
+        return int(file.readline().split()[1])
 
 
 def _processes() -> Iterator[Process]:

@@ -47,12 +47,11 @@ def list_(invocation: Invocation) -> None:
         click.echo("There are no environments yet: `jupyter dlenv launch IMAGE` makes one.")
     else:
         print_table(
-            ("NAME", "STATUS", "IDLE", "IMAGE", "GPUS", "PORTS"),
+            ("NAME", "STATUS", "IMAGE", "GPUS", "PORTS"),
             [
                 (
                     e.name,
-                    _status(e),
-                    _idle(idle),
+                    ", ".join(filter(None, (_status(e), _idle(idle)))),
                     _short(e.spec.image),
                     str(len(e.gpu_uuids)),
                     _ports(e.ports),
@@ -170,11 +169,11 @@ def _shown(environment: Environment, idle: IdleTime | None) -> dict[str, Any]:
 
 
 def _idle(idle: IdleTime | None) -> str:
-    """Return ``12 min`` and when that has an end; empty for what is used."""
+    """Return ``idle 12 min (stops in 48 min)``; empty for what is used."""
     if idle is None or idle.seconds < _SHOWN_AFTER:
         return ""
-    end = "" if idle.left is None else f", stops in {lasting(idle.left)}"
-    return f"{lasting(idle.seconds)}{end}"
+    end = "" if idle.left is None else f" (stops in {lasting(idle.left)})"
+    return f"idle {lasting(idle.seconds)}{end}"
 
 
 def _idle_stop(environment: Environment) -> str:
@@ -187,7 +186,7 @@ def _facts(environment: Environment, idle: IdleTime | None) -> list[tuple[str, s
     facts = [
         ("name", environment.name),
         ("status", _status(environment)),
-        ("idle", _idle(idle)),
+        ("use", _idle(idle)),
         ("idle stop", _idle_stop(environment)),
         ("image", spec.image),
         ("image id", environment.image_id),
