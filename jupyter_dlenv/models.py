@@ -204,6 +204,8 @@ class Environment:
         exit_code: Of the last run; ``None`` while it runs or never ran.
         runtime_dir: On the host: the private directory of the agent's sockets.
         home: Inside: the writable home directory.
+        python: Inside: the interpreter of agent and kernels.
+        streamed: Its sockets are carried over a stream, and not shared by a mount.
         ssh_port: On the engine's host, of the SSH server; 0 if none is published.
     """
 
@@ -222,6 +224,8 @@ class Environment:
     out_of_memory: bool = False
     runtime_dir: str = ""
     home: str = ""
+    python: str = ""
+    streamed: bool = False
     ssh_port: int = 0
 
     @property

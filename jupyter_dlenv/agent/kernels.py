@@ -12,7 +12,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from . import linux, listeners
-from .kernel import FILES
+from .kernel import FILES, RECORD
 from .pool import Pool, Settings
 from .process import Kernel, Newborn
 from .wire import RequestError, say
@@ -32,6 +32,7 @@ class Kernels:
     Args:
         on_exit: Called with the event when a kernel has ended that was started successfully.
         on_other: Called with the pid and the exit code of any other process that was reaped.
+        on_change: Called when kernels have got sockets, or lost them.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Kernels:
         *,
         on_exit: Callable[[Dict[str, Any]], None],
         on_other: Callable[[int, int], None],
+        on_change: Callable[[], None],
     ) -> None:
         self._directory = directory
         self._home = home
         self._on_exit = on_exit
         self._on_other = on_other
+        self._on_change = on_change
         #: Those that were started successfully, by id.
         self._kernels: Dict[str, Kernel] = {}
         #: Those that have not been reaped, by pid.
@@ -65,6 +68,15 @@ class Kernels:
 
     def list(self) -> List[Kernel]:
         return list(self._kernels.values())
+
+    def socket_names(self) -> List[str]:
+        """Return the sockets of all kernels that run."""
+        return [
+            "%s-%d" % (os.path.basename(kernel.path), number)
+            for kernel in self._kernels.values()
+            if not kernel.ended.is_set()
+            for number in range(1, RECORD + 1)
+        ]
 
     def own_sockets(self) -> Dict[int, Set[int]]:
         """Return the sockets that each kernel has for itself; a warm one has no others."""
@@ -324,6 +336,7 @@ class Kernels:
         kernel.own_sockets = listeners.sockets_of(kernel.pid)
         kernel.oom_kills = linux.out_of_memory_kills()
         self._kernels[kernel.kernel_id] = kernel
+        self._on_change()
         say("kernel %s runs (pid %d)" % (kernel.kernel_id, kernel.pid))
 
     def _is_known(self, kernel: Kernel) -> bool:
@@ -349,6 +362,7 @@ class Kernels:
         how = "was ended by %s" % _name(signum) if signum else "ended with code %d" % code
         say("kernel %s (pid %d) %s" % (kernel.kernel_id, kernel.pid, how))
         if self._kernels.get(kernel.kernel_id) is kernel:
+            self._on_change()
             self._on_exit(kernel.exit_event(stopping=self._stopping, reason=self.reason))
         ended = [name for name, other in self._kernels.items() if other.ended.is_set()]
         for name in ended[: max(0, len(ended) - _REMEMBERED)]:

@@ -20,7 +20,7 @@ import platform
 import re
 import signal
 import sys
-from typing import Any, Dict, Optional, Set
+from typing import Any, Dict, List, Optional, Set
 
 from . import linux, listeners
 from .idle import EXIT_CODE, IdleWatch
@@ -29,6 +29,7 @@ from .pool import Settings
 from .process import Kernel
 from .relay import Relay
 from .sshd import SshServer
+from .streams import Streams
 from .wire import MAX_LINE, PROTOCOL, RequestError, decode, encode, say
 
 _KERNEL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -48,8 +49,14 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._ssh = SshServer(directory)
         self._kernels = Kernels(
-            directory, home, settings, on_exit=self._broadcast, on_other=self._ssh.reaped
+            directory,
+            home,
+            settings,
+            on_exit=self._broadcast,
+            on_other=self._ssh.reaped,
+            on_change=self._tell_hosts,
         )
+        self._streams = Streams(directory, self._sockets)
         self._idle = IdleWatch(
             directory, self._kernels, warn=self._broadcast, stop=self._stop_for_idleness
         )
@@ -87,6 +94,7 @@ class Supervisor:
         background.append(asyncio.ensure_future(self._idle.watch()))
         relay = Relay(self._directory, self._kernels.socket_mode)
         relay.open()
+        self._streams.open(self._kernels.socket_mode)
         server = await self._listen()
         say("ready in %s, Python %s" % (self._directory, platform.python_version()))
         try:
@@ -95,6 +103,7 @@ class Supervisor:
         finally:
             server.close()
             relay.close()
+            self._streams.close()
             with contextlib.suppress(OSError):
                 os.unlink(self._socket)
             for task in background:
@@ -106,6 +115,12 @@ class Supervisor:
             if self._conversations:
                 await asyncio.wait(self._conversations, timeout=1)
         return self._exit_code
+
+    def _sockets(self) -> List[str]:
+        return [os.path.basename(self._socket), *self._kernels.socket_names()]
+
+    def _tell_hosts(self) -> None:
+        self._streams.changed()
 
     async def _listen(self) -> asyncio.AbstractServer:
         # Renamed into place: who finds it can connect, and one of an agent that was killed goes.
