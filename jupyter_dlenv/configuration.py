@@ -14,7 +14,7 @@ from typing import Any
 
 from jupyter_core import paths
 from jupyter_core.paths import jupyter_config_path, jupyter_data_dir, jupyter_runtime_dir
-from traitlets import Bool, Dict, Integer, List, Tuple, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, Integer, List, Tuple, Unicode, default
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import ConfigFileNotFound, JSONFileConfigLoader, PyFileConfigLoader
 
@@ -118,6 +118,25 @@ class Configuration(Configurable):
         config=True
     )
 
+    transport = Enum(
+        ("auto", "stream"),
+        "auto",
+        help="How kernels of new environments are reached. auto: through sockets that the engine "
+        "shares with this machine, and where it shares none (Docker Desktop, another machine) "
+        "over a stream of the engine. stream: always so.",
+    ).tag(config=True)
+    max_idle_minutes = Float(
+        -1.0,
+        help="Every environment stops after so many minutes without use, or earlier if it is to; "
+        "-1 is no limit.",
+    ).tag(config=True)
+    idle_stop_minutes = Float(
+        0.0,
+        min=0.0,
+        help="After how many minutes without use an environment stops whose launch does not say "
+        "so; 0 is never.",
+    ).tag(config=True)
+
     ssh = Bool(
         True, help="Give new environments an SSH server that lets in keys only, and its user only."
     ).tag(config=True)
@@ -195,6 +214,7 @@ class Configuration(Configurable):
             allowed_gpus=tuple(self.allowed_gpus),
             max_gpus=self.max_gpus,
             max_environments=self.max_environments,
+            max_idle_minutes=self.max_idle_minutes,
         )
 
     @property
@@ -242,6 +262,8 @@ class Configuration(Configurable):
                 kernels=self.warm_kernels,
                 preload={pattern: tuple(modules) for pattern, modules in self.preload.items()},
             ),
+            idle_stop=self.idle_stop_minutes,
+            streamed=self.transport == "stream",
         )
 
     def with_default_mount(self, spec: EnvironmentSpec, directory: str) -> EnvironmentSpec:

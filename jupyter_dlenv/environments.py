@@ -84,6 +84,8 @@ class Environments:
         catalogue: Catalogue | None = None,
         ssh: SshSettings | None = None,
         warmth: Warmth = Warmth(),  # noqa: B008 - it is frozen
+        idle_stop: float = 0.0,
+        streamed: bool = False,
     ) -> None:
         self.engine = engine
         self.owner = owner
@@ -112,6 +114,10 @@ class Environments:
             owner=owner,
             caller=caller,
             warmth=warmth,
+            idle_minutes=lambda wanted: policy.idle_minutes(
+                idle_stop if wanted is None else wanted
+            ),
+            streamed=streamed,
         )
         self._recreating = Recreating(
             engine,
@@ -204,6 +210,8 @@ class Environments:
         )
         await asyncio.to_thread(self.ssh.keys.sweep, ids, engine_id=facts.id)
         complete = [e for e in environments if e.status is not Status.LAUNCHING]
+        for running in (e for e in complete if e.status is Status.RUNNING):
+            await self._making.reach(running)
         await asyncio.to_thread(
             self.kernelspecs.sync, complete, engine=self.engine.name, known=known
         )
@@ -310,6 +318,10 @@ class Environments:
         environment = await self.get(name)
         await to_its_end(asyncio.to_thread(self.kernelspecs.write, environment))
         return environment
+
+    async def reach(self, environment: Environment) -> None:
+        """Make sure that the sockets of a running environment are on this machine."""
+        await self._making.reach(environment)
 
     async def stop(self, name: str) -> Environment:
         """End an environment's processes; files and the home directory are kept."""

@@ -27,6 +27,8 @@ SPEC = f"{PREFIX}.spec"
 #: The process that launches it; see ``launcher.py``.
 LAUNCHER = f"{PREFIX}.launcher"
 RUNTIME_DIR = f"{PREFIX}.runtime-dir"
+#: There if sockets are not shared by a mount, but carried over a stream.
+STREAMED = f"{PREFIX}.streamed"
 HOME = f"{PREFIX}.home"
 PYTHON = f"{PREFIX}.python"
 #: The GPU lease: UUIDs of GPUs and MIG devices, with commas between them.
@@ -56,6 +58,7 @@ class EnvironmentLabels:
     python: str
     gpus: tuple[str, ...] = ()
     ssh_port: int = 0
+    streamed: bool = False
 
     def to_labels(self) -> dict[str, str]:
         return {
@@ -71,6 +74,7 @@ class EnvironmentLabels:
             PYTHON: self.python,
             GPUS: ",".join(self.gpus),
             **({SSH_PORT: str(self.ssh_port)} if self.ssh_port else {}),
+            **({STREAMED: "true"} if self.streamed else {}),
         }
 
     @classmethod
@@ -94,6 +98,7 @@ class EnvironmentLabels:
                 python=labels[PYTHON],
                 gpus=gpus_of(labels),
                 ssh_port=read_port(labels),
+                streamed=STREAMED in labels,
             )
         except (KeyError, ValueError) as error:
             raise InvalidSpecError("The labels of the container are not ours.") from error

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from . import tunnel
 from .access.ports import is_blamed
 from .access.ssh import SshAccess
 from .answering import agent_link
-from .engines.base import ContainerPlan, Engine, EngineFacts
+from .engines.base import ContainerPlan, Engine, EngineFacts, SupportsImages, SupportsSocketMounts
 from .engines.completion import to_its_end, undisturbed
 from .errors import (
     ContainerNameTakenError,
@@ -66,6 +67,8 @@ class Making:
         owner: str,
         caller: Caller,
         warmth: Warmth,
+        idle_minutes: Callable[[float | None], float],
+        streamed: bool,
     ) -> None:
         self._engine = engine
         self._leases = leases
@@ -74,6 +77,8 @@ class Making:
         self._owner = owner
         self._caller = caller
         self._warmth = warmth
+        self._idle_minutes = idle_minutes
+        self._streamed = streamed
 
     async def make(
         self,
@@ -157,14 +162,31 @@ class Making:
         return container_id
 
     async def ready(self, environment: Environment) -> None:
-        """Wait until the agent of a container answers, and have it run the SSH server."""
+        """Wait until the agent of a container answers, and tell it what it is to do by itself."""
         directory = Path(environment.runtime_dir)
+        await self.reach(environment)
         link = await agent_link(self._engine, environment.container_id, directory)
         try:
             isolated = (await self._engine.probe()).isolated
+            # At each start: the rules may have changed meanwhile.
+            limit = 60 * self._idle_minutes(environment.spec.idle_stop)
+            await link.stop_when_idle(limit, own_system=isolated)
             await self._ssh.open(environment, link, owner=self._owner, isolated=isolated)
         finally:
             await link.aclose()
+
+    async def reach(self, environment: Environment) -> None:
+        """Make sure that the sockets of a running environment are on this machine."""
+        if environment.streamed:
+            facts = await self._engine.probe()
+            await asyncio.to_thread(
+                tunnel.ensure,
+                self._engine.name,
+                environment.container_id,
+                Path(environment.runtime_dir),
+                python=environment.python,
+                user=process_user(environment.spec, self._caller, facts),
+            )
 
     async def _with_gpus(
         self,
@@ -232,7 +254,12 @@ class Making:
             runtime_dir=str(self._runtime_dirs.path(environment_id)),
             home=environment_home(spec, prepared=prepared),
             python=environment_python(prepared),
+            streamed=isinstance(self._engine, SupportsImages)
+            and (self._streamed or not self._shares_sockets()),
         )
+
+    def _shares_sockets(self) -> bool:
+        return isinstance(self._engine, SupportsSocketMounts) and self._engine.shares_sockets()
 
     def _plan(self, draft: _Draft, gpus: tuple[str, ...]) -> ContainerPlan:
         spec, labels = self._warmth.applied_to(draft.spec), replace(draft.labels, gpus=gpus)

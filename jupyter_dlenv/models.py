@@ -20,12 +20,15 @@ from .spec_parts import PortMapping as PortMapping
 from .spec_parts import Ulimit as Ulimit
 from .spec_parts import check_path
 from .spec_parts import parse_size as parse_size
-from .untrusted import flag, string_map, strings, typed
+from .untrusted import flag, optional_number, string_map, strings, typed
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 _ENV_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _USER = re.compile(r"caller\Z|root\Z|image\Z|[0-9]{1,10}:[0-9]{1,10}\Z")
 _MIB = 1024**2
+#: The exit code of an environment that has stopped by itself because nobody used it.
+IDLE_EXIT = 124
+_LONGEST_IDLE = 365 * 24 * 60
 #: With it a container would see GPUs that it was not given.
 _GPU_VARIABLE = "NVIDIA_VISIBLE_DEVICES"
 
@@ -83,6 +86,8 @@ class EnvironmentSpec:
         shm_size: Size of ``/dev/shm`` in bytes.  Docker's 64 MiB kill data loaders.
         labels: The user's own labels on the container.
         engine: Name or URL of the engine; empty is the default one.
+        idle_stop: After how many minutes without use it stops; 0 is never, ``None`` is what is
+            configured.
     """
 
     name: str
@@ -98,6 +103,7 @@ class EnvironmentSpec:
     ulimits: tuple[Ulimit, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     engine: str = ""
+    idle_stop: float | None = None
 
     def __post_init__(self) -> None:
         validate_name(self.name)
@@ -111,6 +117,10 @@ class EnvironmentSpec:
             )
         if self.workdir:
             check_path(self.workdir)
+        if self.idle_stop is not None and not 0 <= self.idle_stop <= _LONGEST_IDLE:
+            raise InvalidSpecError(
+                "idle_stop is a number of minutes, at most a year.", hint="0 is never."
+            )
         _check_distinct("mount target", [m.target for m in self.mounts])
         _check_distinct("host port", [(p.host_ip, p.host_port) for p in self.ports if p.host_port])
         for key, value in self.env.items():
@@ -146,6 +156,7 @@ class EnvironmentSpec:
             "ulimits": [str(u) for u in self.ulimits],
             "labels": dict(self.labels),
             "engine": self.engine,
+            "idle_stop": self.idle_stop,
         }
 
     @classmethod
@@ -174,6 +185,7 @@ class EnvironmentSpec:
             ulimits=tuple(Ulimit.parse(u) for u in strings(data, "ulimits")),
             labels=string_map(data, "labels"),
             engine=typed(data, "engine", str, ""),
+            idle_stop=optional_number(data, "idle_stop"),
         )
 
 
@@ -192,6 +204,8 @@ class Environment:
         exit_code: Of the last run; ``None`` while it runs or never ran.
         runtime_dir: On the host: the private directory of the agent's sockets.
         home: Inside: the writable home directory.
+        python: Inside: the interpreter of agent and kernels.
+        streamed: Its sockets are carried over a stream, and not shared by a mount.
         ssh_port: On the engine's host, of the SSH server; 0 if none is published.
     """
 
@@ -210,6 +224,8 @@ class Environment:
     out_of_memory: bool = False
     runtime_dir: str = ""
     home: str = ""
+    python: str = ""
+    streamed: bool = False
     ssh_port: int = 0
 
     @property

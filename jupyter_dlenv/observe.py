@@ -70,6 +70,8 @@ def observe(
         out_of_memory=state.out_of_memory,
         runtime_dir=labels.runtime_dir,
         home=labels.home,
+        python=labels.python,
+        streamed=labels.streamed,
         ssh_port=next(
             (p.host_port for p in state.ports if p.container_port == SSH), labels.ssh_port
         ),

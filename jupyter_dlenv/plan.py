@@ -26,6 +26,9 @@ _PROFILE = FileToPut(
     content=b'if [ -n "${DLENV_PATH-}" ]; then PATH=$DLENV_PATH; export PATH; fi\n',
 )
 
+#: The same as the host's that is mounted elsewhere: inside, the user may be anybody.
+_OWN_DIRECTORY = FileToPut(path=f"{RUNTIME_TARGET}/", content=b"", mode=0o1777)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -117,13 +120,13 @@ def image_container(
         },
         user="0:0" if user else "",
         hostname=spec.name.replace("_", "-").strip("-"),
-        mounts=(*spec.mounts, Mount(source=labels.runtime_dir, target=RUNTIME_TARGET)),
+        mounts=(*spec.mounts, *_shared(labels)),
         volumes=_home_volumes(spec, labels),
         ports=spec.ports,
         shm_size=spec.shm_size,
         ulimits=spec.ulimits,
         gpus=labels.gpus,
-        files=(*agent_files(), _PROFILE),
+        files=(*agent_files(), _PROFILE, *((_OWN_DIRECTORY,) if labels.streamed else ())),
     )
 
 
@@ -169,6 +172,12 @@ def agent_files() -> tuple[FileToPut, ...]:
         for file in sorted(source.iterdir(), key=lambda f: f.name)
         if file.name.endswith(".py")
     )
+
+
+def _shared(labels: EnvironmentLabels) -> tuple[Mount, ...]:
+    if labels.streamed:
+        return ()
+    return (Mount(source=labels.runtime_dir, target=RUNTIME_TARGET),)
 
 
 def _home_volumes(spec: EnvironmentSpec, labels: EnvironmentLabels) -> tuple[Volume, ...]:

@@ -25,6 +25,7 @@ class Policy:
         allowed_gpus: Indices, UUIDs or beginnings of them; ``all``.
         max_gpus: GPUs of all environments of one owner together; -1 is no limit.
         max_environments: Environments of one owner; -1 is no limit.
+        max_idle_minutes: After so long without use every environment stops; -1 is no limit.
     """
 
     allowed_engines: tuple[str, ...] = ("*",)
@@ -36,6 +37,7 @@ class Policy:
     allowed_gpus: tuple[str, ...] = ("all",)
     max_gpus: int = -1
     max_environments: int = -1
+    max_idle_minutes: float = -1.0
 
     def check(
         self, spec: EnvironmentSpec, existing: Sequence[Environment], *, building: bool = False
@@ -55,6 +57,8 @@ class Policy:
         self.check_existing(spec)
         if 0 <= self.max_environments <= len(existing):
             raise _refused("max_environments", f"A further environment beside {len(existing)}")
+        if spec.idle_stop is not None and self.idle_minutes(spec.idle_stop) != spec.idle_stop:
+            raise _refused("max_idle_minutes", "Staying unused for that long")
         self.check_gpus(spec.gpus.fewest + sum(len(e.gpu_uuids) for e in existing))
 
     def check_existing(self, spec: EnvironmentSpec) -> None:
@@ -79,6 +83,12 @@ class Policy:
             )
             if port.host_port and not low <= port.host_port <= high:
                 raise _refused("allowed_host_ports", f"Publishing on port {port.host_port}")
+
+    def idle_minutes(self, wanted: float) -> float:
+        """Return after how many minutes without use an environment stops; 0 is never."""
+        if self.max_idle_minutes < 0:
+            return wanted
+        return min(wanted, self.max_idle_minutes) if wanted else self.max_idle_minutes
 
     def check_engine(self, engine: str) -> None:
         """Raise ``NotAllowedError`` unless an engine may be asked, by its name or its URL."""

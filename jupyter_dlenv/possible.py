@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from .engines.base import Engine, SupportsImages, SupportsSocketMounts
+from .engines.base import Engine, SupportsImages
 from .errors import (
-    CapabilityMissingError,
     ImageNotFoundError,
     InvalidSpecError,
     MountMissingError,
@@ -26,14 +25,7 @@ async def check_possible(engine: Engine, spec: EnvironmentSpec, *, local: bool) 
             f"This is the engine {engine.name!r}, not {spec.engine!r}.",
             hint="Leave the engine out, or ask the other engine.",
         )
-    if isinstance(engine, SupportsImages):
-        if not isinstance(engine, SupportsSocketMounts) or not engine.shares_sockets():
-            raise CapabilityMissingError(
-                f"Kernels cannot be reached on the engine {engine.name!r} yet: "
-                "it does not share sockets with this machine.",
-                hint="Use an engine on this machine.",
-            )
-    elif spec.image != "python":
+    if not isinstance(engine, SupportsImages) and spec.image != "python":
         raise ImageNotFoundError(
             f"The engine {engine.name!r} has no images: it runs plain processes.",
             hint="Launch the image `python`, which stands for this machine's own Python.",

@@ -208,6 +208,11 @@ def render(spec: EnvironmentSpec, *, directory: Path, build: str = "") -> str:
         ),
         _optional("ulimits", [str(u) for u in spec.ulimits], ["memlock=-1"]),
         "",
+        "# Stop after so many minutes without use, so that others can have the GPUs; 0 is never.",
+        _entry("idle_stop", spec.idle_stop)
+        if spec.idle_stop is not None
+        else _optional("idle_stop", "", 60),
+        "",
         "# Variables of every process. No secrets: pass those on with `launch --env NAME`.",
         *secret,
         _table("env", env, {"WANDB_MODE": "offline"}),

@@ -25,6 +25,13 @@ def flag(data: Mapping[str, Any], key: str) -> bool:
     return value
 
 
+def optional_number(data: Mapping[str, Any], key: str) -> float | None:
+    """Return a number or nothing, or raise ``InvalidSpecError``."""
+    if data.get(key) is None:
+        return None
+    return typed(data, key, (int, float), 0)  # type: ignore[no-any-return]
+
+
 def strings(data: Mapping[str, Any], key: str) -> list[str]:
     """Return a list of strings, or raise ``InvalidSpecError``."""
     value = data.get(key, ())

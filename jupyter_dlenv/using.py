@@ -18,4 +18,5 @@ async def running_environment(environments: Environments, name: str) -> Environm
     if environment.status is not Status.RUNNING:
         return await environments.start(name)
     await asyncio.to_thread(environments.policy.check_existing, environment.spec)
+    await environments.reach(environment)
     return environment

@@ -25,6 +25,8 @@ _TIMEOUT = 45.0
 _LONGEST_ANSWER = 64 * 1024
 _LENGTH = struct.Struct(">I")
 _PIECE = 64 * 1024
+#: Beside the directory of the sockets, if these are carried over a stream; see ``tunnel.py``.
+TUNNEL_LOCK = "tunnel.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,8 @@ class Relay:
         """
         path = Path(place.runtime_dir) / "relay.sock"
         # An engine that is away does not keep anybody from what runs.
-        if path.exists() or await self._shares_sockets():
+        carried = (path.parent.parent / TUNNEL_LOCK).exists()
+        if path.exists() or (not carried and await self._shares_sockets()):
             return await _handed_over(path, target)
         return await self.connect_through_engine(place, target)
 

@@ -29,5 +29,7 @@ if __name__ == "__main__":
         _load("zygote").main(int(sys.argv[2]))
     elif sys.argv[1:2] == ["--relay"]:
         sys.exit(_load("relay_stdio").main(sys.argv[2:]))
+    elif sys.argv[1:2] == ["--stream"]:
+        sys.exit(_load("streams").main(sys.argv[2:]))
     else:
         sys.exit(_load("start").main(sys.argv[1:]))

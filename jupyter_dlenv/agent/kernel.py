@@ -14,10 +14,12 @@ import traceback
 from typing import Any, BinaryIO, Dict, List, Type
 
 from . import linux, record
+from .activity import Activity
 from .wire import encode
 
-#: shell, iopub, stdin, control, heartbeat, record: ``PREFIX-1`` to ``PREFIX-6``.
-CHANNELS = 6
+#: shell, iopub, stdin, control, heartbeat, record, activity: ``PREFIX-1`` to ``PREFIX-7``.
+FILES = 7
+RECORD, ACTIVITY = 6, 7
 _BIND_LIMIT = 30.0
 #: What a client may leave unread.
 _MOST_OUTPUTS = 50000
@@ -111,10 +113,10 @@ def _initialize(request: Dict[str, Any]) -> Any:
     sys.argv = ["ipykernel_launcher", "-f", prefix + ".json"]
     app = _app_class(warm=request["warm"]).instance()
     app.initialize(sys.argv[1:])
-    recorder = record.Recorder()
+    recorder = record.Recorder(Activity("%s-%d" % (prefix, ACTIVITY), request["socket_mode"]))
     recorder.watch(app)
-    recorder.serve("%s-%d" % (prefix, CHANNELS))
-    for channel in range(1, CHANNELS + 1):
+    recorder.serve("%s-%d" % (prefix, RECORD))
+    for channel in range(1, FILES + 1):
         path = "%s-%d" % (prefix, channel)
         _wait_for(path)
         os.chmod(path, request["socket_mode"])
@@ -187,7 +189,7 @@ def _hand_over(app: Any, request: Dict[str, Any]) -> None:
     app.session.key = request["key"].encode()
     os.unlink(before + ".json")
     if prefix != before:
-        for channel in range(1, CHANNELS + 1):
+        for channel in range(1, FILES + 1):
             # Whoever connects finds the socket by its new name; those connected notice nothing.
             os.rename("%s-%d" % (before, channel), "%s-%d" % (prefix, channel))
         app.ip = prefix

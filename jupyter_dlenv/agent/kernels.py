@@ -12,7 +12,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from . import linux, listeners
-from .kernel import CHANNELS
+from .kernel import FILES, RECORD
 from .pool import Pool, Settings
 from .process import Kernel, Newborn
 from .wire import RequestError, say
@@ -23,7 +23,7 @@ _REMEMBERED = 50
 #: How long a kernel that shall not outlive its holder waits for it to come back.
 _ABANDONED = 30.0
 _PREFIX = re.compile(r"k-[0-9a-f]{8}\Z")
-_FILE = re.compile(r"k-[0-9a-f]{8}(-[1-6]|\.json|\.log)\Z")
+_FILE = re.compile(r"k-[0-9a-f]{8}(-[1-7]|\.json|\.log)\Z")
 
 
 class Kernels:
@@ -32,6 +32,7 @@ class Kernels:
     Args:
         on_exit: Called with the event when a kernel has ended that was started successfully.
         on_other: Called with the pid and the exit code of any other process that was reaped.
+        on_change: Called when kernels have got sockets, or lost them.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Kernels:
         *,
         on_exit: Callable[[Dict[str, Any]], None],
         on_other: Callable[[int, int], None],
+        on_change: Callable[[], None],
     ) -> None:
         self._directory = directory
         self._home = home
         self._on_exit = on_exit
         self._on_other = on_other
+        self._on_change = on_change
         #: Those that were started successfully, by id.
         self._kernels: Dict[str, Kernel] = {}
         #: Those that have not been reaped, by pid.
@@ -56,6 +59,8 @@ class Kernels:
         self._zygote_lock = asyncio.Lock()
         self._pool = Pool(settings, self._warm_kernel)
         self._stopping = False
+        #: Why the agent ends, if it ends by itself.
+        self.reason = ""
         own = os.stat(directory).st_uid == os.geteuid()
         # The directory lets nobody pass but its owner.  If that is another user than this one
         # (root in the container, somebody on the host), they could not connect otherwise.
@@ -64,12 +69,27 @@ class Kernels:
     def list(self) -> List[Kernel]:
         return list(self._kernels.values())
 
+    def socket_names(self) -> List[str]:
+        """Return the sockets of all kernels that run."""
+        return [
+            "%s-%d" % (os.path.basename(kernel.path), number)
+            for kernel in self._kernels.values()
+            if not kernel.ended.is_set()
+            for number in range(1, RECORD + 1)
+        ]
+
     def own_sockets(self) -> Dict[int, Set[int]]:
         """Return the sockets that each kernel has for itself; a warm one has no others."""
         return {
             pid: kernel.own_sockets if self._is_known(kernel) else listeners.sockets_of(pid)
             for pid, kernel in self._processes.items()
         }
+
+    def unused(self) -> Set[int]:
+        """Return the processes that work ahead, for nobody yet."""
+        warm = {pid for pid, kernel in self._processes.items() if not self._is_known(kernel)}
+        zygote = set() if self._zygote is None else {self._zygote.pid}
+        return {os.getpid()} | warm | zygote
 
     async def warm_up(self) -> None:
         """Load ipykernel before anybody asks; a failure is told to whoever asks."""
@@ -316,6 +336,7 @@ class Kernels:
         kernel.own_sockets = listeners.sockets_of(kernel.pid)
         kernel.oom_kills = linux.out_of_memory_kills()
         self._kernels[kernel.kernel_id] = kernel
+        self._on_change()
         say("kernel %s runs (pid %d)" % (kernel.kernel_id, kernel.pid))
 
     def _is_known(self, kernel: Kernel) -> bool:
@@ -341,7 +362,8 @@ class Kernels:
         how = "was ended by %s" % _name(signum) if signum else "ended with code %d" % code
         say("kernel %s (pid %d) %s" % (kernel.kernel_id, kernel.pid, how))
         if self._kernels.get(kernel.kernel_id) is kernel:
-            self._on_exit(kernel.exit_event(stopping=self._stopping))
+            self._on_change()
+            self._on_exit(kernel.exit_event(stopping=self._stopping, reason=self.reason))
         ended = [name for name, other in self._kernels.items() if other.ended.is_set()]
         for name in ended[: max(0, len(ended) - _REMEMBERED)]:
             self.forget(name)
@@ -368,7 +390,7 @@ def _name(signum: int) -> str:
 
 
 def _remove_sockets(path: str) -> None:
-    for suffix in [".json"] + ["-%d" % channel for channel in range(1, CHANNELS + 1)]:
+    for suffix in [".json"] + ["-%d" % channel for channel in range(1, FILES + 1)]:
         _unlink(path + suffix)
 
 

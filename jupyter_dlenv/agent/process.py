@@ -10,6 +10,7 @@ import time
 from typing import Any, Dict, Optional, Set
 
 from . import linux
+from .kernel import ACTIVITY
 from .wire import MAX_LINE, RequestError, decode, encode, tail
 from .zygote_link import Zygote
 
@@ -46,6 +47,11 @@ class Kernel:
         self.tied = False
         self.oom_kills = linux.out_of_memory_kills()
 
+    @property
+    def activity(self) -> str:
+        """Return the file in which it notes when it did something."""
+        return "%s-%d" % (self.path, ACTIVITY)
+
     def to_json(self) -> Dict[str, Any]:
         return {
             "kernel_id": self.kernel_id,
@@ -58,7 +64,7 @@ class Kernel:
             "outlives": self.outlives,
         }
 
-    def exit_event(self, *, stopping: bool) -> Dict[str, Any]:
+    def exit_event(self, *, stopping: bool, reason: str) -> Dict[str, Any]:
         """Return all that can be said of its end."""
         size, free = linux.shared_memory()
         return {
@@ -72,6 +78,7 @@ class Kernel:
             "shm_size": size,
             "shm_free": free,
             "stopping": stopping,
+            "reason": reason,
         }
 
     def send(self, signum: int) -> bool:

@@ -18,7 +18,9 @@ import os
 import socket
 import struct
 import threading
-from typing import Any, Deque, List, Tuple
+from typing import Any, Deque, List, Set, Tuple
+
+from .activity import Activity
 
 #: The first byte of a message tells its channel.
 CHANNELS = ("shell", "iopub", "stdin", "control")
@@ -34,7 +36,10 @@ _UNTRACKED = ("kernel_info_request", "comm_info_request", "interrupt_request", "
 class Recorder:
     """Keeps the last messages of one kernel, up to 16 MiB."""
 
-    def __init__(self) -> None:
+    def __init__(self, activity: Activity) -> None:
+        self._activity = activity
+        #: The requests that are being served.
+        self._served: Set[str] = set()
         self._messages: Deque[Tuple[int, List[bytes]]] = collections.deque()
         self._size = 0
         self._dropped = 0
@@ -78,8 +83,11 @@ class Recorder:
             message = [bytes(part) for part in parts]
         except (TypeError, ValueError, IndexError):
             return
-        if CHANNELS[channel] == "iopub" and message[0].endswith(b"status"):
-            self._note_state(message)
+        if CHANNELS[channel] == "iopub":
+            if message[0].endswith(b"status"):
+                self._note_state(message)
+            else:
+                self._activity.note(busy=bool(self._served))
         with self._lock:
             self._messages.append((channel, message))
             self._size += size
@@ -103,8 +111,16 @@ class Recorder:
     def _note_state(self, message: List[bytes]) -> None:
         # Topic, delimiter, signature, header, parent, metadata, content.
         with contextlib.suppress(ValueError, IndexError, KeyError, TypeError):
-            if json.loads(message[4]).get("msg_type") not in _UNTRACKED:
-                self._state = json.loads(message[6])["execution_state"]
+            parent = json.loads(message[4])
+            if parent.get("msg_type") in _UNTRACKED:
+                return
+            self._state = json.loads(message[6])["execution_state"]
+            # Subshells serve several requests at once.
+            if self._state == "busy":
+                self._served.add(parent["msg_id"])
+            else:
+                self._served.discard(parent.get("msg_id"))
+            self._activity.note(busy=bool(self._served))
 
     def _serve(self, listener: socket.socket) -> None:
         own = os.getpid()

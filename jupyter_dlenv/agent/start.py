@@ -29,12 +29,11 @@ def main(argv: List[str]) -> int:
         say("uid %d may not write in %s" % (os.getuid(), arguments.directory))
         return 1
 
-    async def serve() -> None:
+    async def serve() -> int:
         # Made here: up to Python 3.9 an event belongs to the loop of the moment it is made in.
-        await Supervisor(arguments.directory, arguments.home, settings).run()
+        return await Supervisor(arguments.directory, arguments.home, settings).run()
 
-    asyncio.run(serve())
-    return 0
+    return asyncio.run(serve())
 
 
 def _parse(argv: List[str]) -> argparse.Namespace:

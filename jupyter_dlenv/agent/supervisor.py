@@ -20,14 +20,16 @@ import platform
 import re
 import signal
 import sys
-from typing import Any, Dict, Optional, Set
+from typing import Any, Dict, List, Optional, Set
 
 from . import linux, listeners
+from .idle import EXIT_CODE, IdleWatch
 from .kernels import Kernels
 from .pool import Settings
 from .process import Kernel
 from .relay import Relay
 from .sshd import SshServer
+from .streams import Streams
 from .wire import MAX_LINE, PROTOCOL, RequestError, decode, encode, say
 
 _KERNEL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -47,8 +49,18 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._ssh = SshServer(directory)
         self._kernels = Kernels(
-            directory, home, settings, on_exit=self._broadcast, on_other=self._ssh.reaped
+            directory,
+            home,
+            settings,
+            on_exit=self._broadcast,
+            on_other=self._ssh.reaped,
+            on_change=self._tell_hosts,
         )
+        self._streams = Streams(directory, self._sockets)
+        self._idle = IdleWatch(
+            directory, self._kernels, warn=self._broadcast, stop=self._stop_for_idleness
+        )
+        self._exit_code = 0
         self._operations = {
             "hello": self._hello,
             "start_kernel": self._start_kernel,
@@ -58,11 +70,16 @@ class Supervisor:
             "forget": self._forget,
             "ssh": self._configure_ssh,
             "listeners": self._listeners,
+            "idle": self._look_at_use,
+            "idle_stop": self._configure_idle_stop,
             "shutdown": self._shutdown,
         }
 
-    async def run(self) -> None:
-        """Serve, then end all kernels and leave the directory as it was found."""
+    async def run(self) -> int:
+        """Serve, then end all kernels and leave the directory as it was found.
+
+        Returns the exit code.
+        """
         loop = asyncio.get_running_loop()
         background = [asyncio.ensure_future(self._kernels.warm_up())]
         if not linux.adopt_orphans():
@@ -73,8 +90,11 @@ class Supervisor:
             loop.add_signal_handler(signum, self._stopping.set)
         self._kernels.remove_files()
         self._ssh.resume()
+        self._idle.resume()
+        background.append(asyncio.ensure_future(self._idle.watch()))
         relay = Relay(self._directory, self._kernels.socket_mode)
         relay.open()
+        self._streams.open(self._kernels.socket_mode)
         server = await self._listen()
         say("ready in %s, Python %s" % (self._directory, platform.python_version()))
         try:
@@ -83,6 +103,7 @@ class Supervisor:
         finally:
             server.close()
             relay.close()
+            self._streams.close()
             with contextlib.suppress(OSError):
                 os.unlink(self._socket)
             for task in background:
@@ -93,6 +114,13 @@ class Supervisor:
                 writer.close()
             if self._conversations:
                 await asyncio.wait(self._conversations, timeout=1)
+        return self._exit_code
+
+    def _sockets(self) -> List[str]:
+        return [os.path.basename(self._socket), *self._kernels.socket_names()]
+
+    def _tell_hosts(self) -> None:
+        self._streams.changed()
 
     async def _listen(self) -> asyncio.AbstractServer:
         # Renamed into place: who finds it can connect, and one of an agent that was killed goes.
@@ -193,6 +221,7 @@ class Supervisor:
             _text(request, "cwd"),
         )
         kernel.tied = request.get("tied") is True
+        self._idle.use("kernel")
         if asker not in self._writers:
             # Gone meanwhile: nobody will ever ask for it.
             kernel.send(signal.SIGKILL)
@@ -233,6 +262,21 @@ class Supervisor:
         root = os.getpid() if request.get("own") is True else None
         kernels = self._kernels.own_sockets()
         return {"listeners": await loop.run_in_executor(None, listeners.describe, kernels, root)}
+
+    async def _look_at_use(self, _: Dict[str, Any], __: object) -> Dict[str, Any]:
+        return await self._idle.look()
+
+    async def _configure_idle_stop(self, request: Dict[str, Any], _: object) -> Dict[str, Any]:
+        limit = request.get("limit")
+        if not isinstance(limit, (int, float)) or isinstance(limit, bool) or not 0 <= limit < 1e9:
+            raise RequestError("bad-request", "limit is a number of seconds.")
+        self._idle.configure(float(limit), own_system=request.get("own_system") is True)
+        return {}
+
+    def _stop_for_idleness(self) -> None:
+        self._kernels.reason = "idle"
+        self._exit_code = EXIT_CODE
+        self._stopping.set()
 
     async def _shutdown(self, _: Dict[str, Any], __: object) -> Dict[str, Any]:
         self._stopping.set()

@@ -44,6 +44,10 @@ class Zygote:
             theirs.close()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def usable(self) -> bool:
         """Tell whether it lives and knows the packages that are installed now."""
         return not self._ended.is_set() and modified(self._paths) == self._paths

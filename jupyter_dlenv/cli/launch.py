@@ -76,6 +76,12 @@ if TYPE_CHECKING:
     metavar="caller|root|UID:GID|image",
     help="Whom new files belong to.  [default: caller]",
 )
+@click.option(
+    "--idle-stop",
+    type=click.FloatRange(min=0),
+    metavar="MINUTES",
+    help="Stop, and free the GPUs, after so long without use; 0 is never.",
+)
 @click.option("--workdir", help="Where kernels start; by default here.")
 @click.option(
     "--authorize",

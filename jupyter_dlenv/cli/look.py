@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import EngineError
-from ..models import Environment, PortMapping, Status
+from ..models import IDLE_EXIT, Environment, PortMapping, Status
 from .arguments import name_argument
 from .invocation import Invocation, common_options, pass_invocation
 from .outcome import Interrupted, exit_code, print_json, styled
 from .table import print_table
-from .text import clean, since
+from .text import clean, lasting, since
 
 if TYPE_CHECKING:
     from ..environments import Environments
+    from ..kernels.link import IdleTime
+
+    _Seen = tuple[Environment, IdleTime | None]
+
+#: Whoever looks has just used it, as a rule.
+_SHOWN_AFTER = 60
 
 
 @click.command("list")
@@ -26,20 +32,31 @@ if TYPE_CHECKING:
 def list_(invocation: Invocation) -> None:
     """List your environments."""
 
-    async def work(environments: Environments) -> tuple[Environment, ...]:
-        return await environments.list()
+    async def work(environments: Environments) -> list[_Seen]:
+        # Imported here: programs and most other commands have no need of it.
+        from ..idle import idle_times  # noqa: PLC0415
+
+        found = await environments.list()
+        idle = await idle_times(found)
+        return [(e, idle[e.id]) for e in found]
 
     found = invocation.run(work)
     if invocation.json:
-        print_json({"environments": [e.to_json() for e in found]})
+        print_json({"environments": [_shown(*seen) for seen in found]})
     elif not found:
         click.echo("There are no environments yet: `jupyter dlenv launch IMAGE` makes one.")
     else:
         print_table(
             ("NAME", "STATUS", "IMAGE", "GPUS", "PORTS"),
             [
-                (e.name, _status(e), _short(e.spec.image), str(len(e.gpu_uuids)), _ports(e.ports))
-                for e in found
+                (
+                    e.name,
+                    ", ".join(filter(None, (_status(e), _idle(idle)))),
+                    _short(e.spec.image),
+                    str(len(e.gpu_uuids)),
+                    _ports(e.ports),
+                )
+                for e, idle in found
             ],
         )
 
@@ -51,20 +68,22 @@ def list_(invocation: Invocation) -> None:
 def show(invocation: Invocation, name: str) -> None:
     """Show all there is to know of an environment."""
 
-    async def work(environments: Environments) -> tuple[Environment, EngineError | None]:
+    async def work(environments: Environments) -> tuple[_Seen, EngineError | None]:
         # Imported here: programs and most other commands have no need of it.
         from ..gpus.sight import gpu_trouble  # noqa: PLC0415
+        from ..idle import idle_time  # noqa: PLC0415
 
         found = await environments.get(name)
+        seen = found, await idle_time(found)
         if invocation.json:
-            return found, None
-        return found, await gpu_trouble(environments.engine, found)
+            return seen, None
+        return seen, await gpu_trouble(environments.engine, found)
 
-    environment, trouble = invocation.run(work)
+    (environment, idle), trouble = invocation.run(work)
     if invocation.json:
-        print_json({"environment": environment.to_json()})
+        print_json({"environment": _shown(environment, idle)})
         return
-    for key, value in _facts(environment):
+    for key, value in _facts(environment, idle):
         label = click.style(f"{key:<11}", dim=True)
         click.echo(f"{label}{clean(value)}", color=styled(sys.stdout))
     if trouble is not None:
@@ -125,6 +144,8 @@ def _status(environment: Environment) -> str:
         return f"running {since(environment.started)}".rstrip()
     if environment.out_of_memory:
         return "stopped (out of memory)"
+    if environment.exit_code == IDLE_EXIT:
+        return "stopped (not used)"
     if environment.exit_code:
         return f"stopped (exit {environment.exit_code})"
     return str(environment.status.value)
@@ -143,11 +164,30 @@ def _ports(ports: tuple[PortMapping, ...]) -> str:
     )
 
 
-def _facts(environment: Environment) -> list[tuple[str, str]]:
+def _shown(environment: Environment, idle: IdleTime | None) -> dict[str, Any]:
+    return {**environment.to_json(), "idle": idle.to_json() if idle else None}
+
+
+def _idle(idle: IdleTime | None) -> str:
+    """Return ``idle 12 min (stops in 48 min)``; empty for what is used."""
+    if idle is None or idle.seconds < _SHOWN_AFTER:
+        return ""
+    end = "" if idle.left is None else f" (stops in {lasting(idle.left)})"
+    return f"idle {lasting(idle.seconds)}{end}"
+
+
+def _idle_stop(environment: Environment) -> str:
+    minutes = environment.spec.idle_stop
+    return "" if minutes is None else f"after {minutes:g} min" if minutes else "never"
+
+
+def _facts(environment: Environment, idle: IdleTime | None) -> list[tuple[str, str]]:
     spec = environment.spec
     facts = [
         ("name", environment.name),
         ("status", _status(environment)),
+        ("use", _idle(idle)),
+        ("idle stop", _idle_stop(environment)),
         ("image", spec.image),
         ("image id", environment.image_id),
         ("gpus", _gpus(environment)),

@@ -50,7 +50,11 @@ def since(moment: str, *, now: datetime | None = None) -> str:
         return ""
     if then.tzinfo is None:
         then = then.replace(tzinfo=timezone.utc)
-    seconds = max(0.0, ((now or datetime.now(timezone.utc)) - then).total_seconds())
+    return lasting(max(0.0, ((now or datetime.now(timezone.utc)) - then).total_seconds()))
+
+
+def lasting(seconds: float) -> str:
+    """Return seconds as ``12 s``, ``3 min``, ``5 h`` or ``2 days``."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length * (2 if unit == "days" else 1):
             return f"{int(seconds // length)} {unit}"

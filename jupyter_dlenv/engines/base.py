@@ -83,7 +83,10 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileToPut:
-    """A file that is written into the container before it starts."""
+    """A file that is written into the container before it starts.
+
+    A path that ends in a slash is a directory, with no content.
+    """
 
     path: str
     content: bytes

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from ..models import Environment
+from ..models import IDLE_EXIT, Environment
 from .link import KernelExit
 
 #: The event that tells it to the pages; the log is only told to whoever asks for it.
@@ -19,6 +19,7 @@ Cause = Literal[
     "out-of-memory",
     "shared-memory-full",
     "environment-stopped",
+    "environment-idle",
     "environment-removed",
     "environment-out-of-memory",
     "environment-ended",
@@ -66,7 +67,11 @@ def explain_kernel(ended: KernelExit, *, kernel_id: str, environment: str) -> La
     """Say why a kernel ended whose agent has told of it."""
     name = _signal_name(ended.signal)
     cause: Cause
-    if ended.stopping:
+    if ended.stopping and ended.reason == "idle":
+        cause = "environment-idle"
+        message = f"The environment {environment!r} has stopped: nobody had used it for a while."
+        hint = "Start the kernel again to start the environment."
+    elif ended.stopping:
         cause, message = "environment-stopped", f"The environment {environment!r} was stopped."
         hint = "Start the kernel again to start the environment."
     elif ended.out_of_memory:
@@ -116,6 +121,9 @@ def explain_environment(
     elif found.out_of_memory:
         cause = "environment-out-of-memory"
         message = f"The environment {environment!r} was killed: no memory was left."
+    elif code == IDLE_EXIT:
+        cause = "environment-idle"
+        message = f"The environment {environment!r} has stopped: nobody had used it for a while."
     elif code in (0, _SIGNALLED + signal.SIGTERM, _SIGNALLED + signal.SIGKILL):
         cause, message = "environment-stopped", f"Somebody stopped the environment {environment!r}."
     else:

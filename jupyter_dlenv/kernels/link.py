@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,7 @@ class KernelExit:
     Attributes:
         exit_code: Negative for a signal, as in ``subprocess``.
         stopping: The agent was being stopped, and all of the environment with it.
+        reason: ``idle`` if it stopped by itself because nobody used it.
         shm_size, shm_free: Of ``/dev/shm``, in bytes.
     """
 
@@ -75,8 +76,28 @@ class KernelExit:
     log: str
     out_of_memory: bool = False
     stopping: bool = False
+    reason: str = ""
     shm_size: int = 0
     shm_free: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleTime:
+    """For how many seconds an environment has not been used.
+
+    Attributes:
+        last_use: What used it last: start, kernel, terminal, ssh, connection or process.
+        left: Until it stops by itself; ``None`` if it does not.
+    """
+
+    seconds: float
+    last_use: str
+    left: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it in whole seconds, as every door shows it."""
+        left = None if self.left is None else round(self.left)
+        return {"seconds": round(self.seconds), "last_use": self.last_use, "stops_in": left}
 
 
 class AgentLink:
@@ -86,11 +107,13 @@ class AgentLink:
         hello: What the agent said of itself.
         closed: Done when the connection has ended.  That is no kernel's end: kernels run
             on, and their exit futures stay pending.
+        on_idle: Called with the seconds that are left to an environment that nobody uses.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.hello: AgentFacts
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_idle: Callable[[float], None] = lambda _: None
         self._writer = writer
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._exits: dict[str, asyncio.Future[KernelExit]] = {}
@@ -229,6 +252,24 @@ class AgentLink:
         """
         return list((await self._request("listeners", own=own))["listeners"])
 
+    async def idle_time(self) -> IdleTime:
+        """Return since when the environment has not been used."""
+        answer = await self._request("idle")
+        left = answer["left"]
+        return IdleTime(
+            seconds=float(answer["idle"]),
+            last_use=str(answer["by"]),
+            left=None if left is None else float(left),
+        )
+
+    async def stop_when_idle(self, limit: float, *, own_system: bool) -> None:
+        """Have the environment end when nobody has used it for some seconds; 0 is never.
+
+        Args:
+            own_system: All processes that the agent can see are the environment's.
+        """
+        await self._request("idle_stop", limit=limit, own_system=own_system)
+
     def exited(self, kernel_id: str) -> asyncio.Future[KernelExit]:
         """Return the future of a kernel's end, also if the news came before the question."""
         if kernel_id not in self._exits:
@@ -288,11 +329,16 @@ class AgentLink:
                 log=str(message["log"]),
                 out_of_memory=bool(message.get("out_of_memory")),
                 stopping=bool(message.get("stopping")),
+                reason=str(message.get("reason", "")),
                 shm_size=int(message.get("shm_size", 0)),
                 shm_free=int(message.get("shm_free", 0)),
             )
             if not future.done():
                 future.set_result(ended)
+            return
+        if "event" in message:
+            if message["event"] == "idle":
+                self.on_idle(float(message["left"]))
             return
         answer = self._answers.get(message["id"] or 0)
         if answer is None or answer.done():

@@ -24,6 +24,7 @@ from .channels import connection_class
 from .events import EVENT_SCHEMAS, Announcer
 from .exits import Exits
 from .handlers import ROUTES, url_pattern
+from .idle_warnings import IdleWarnings
 from .jobs import Job, Jobs
 from .pulls import Pull, PullJobs
 from .reattach import Reattachment
@@ -131,6 +132,8 @@ class DlenvApp(ExtensionApp):
         self._at_stop.push_async_callback(self.doors.aclose)
         self.keeper = Keeper(self._forwards, Path(self.configuration.runtime_dir))
         self._at_stop.push_async_callback(self.keeper.aclose)
+        self._idle_warnings = IdleWarnings(self._announcer.idle)
+        self._at_stop.push_async_callback(self._idle_warnings.aclose)
         #: Answers that go on for as long as somebody reads them.
         self.following: set[asyncio.Task[None]] = set()
         self._at_stop.push_async_callback(_end, self.following)
@@ -180,6 +183,7 @@ class DlenvApp(ExtensionApp):
         await self._forwards.keep_only(places, owner=owner, engine_id=engine_id)
         await self._forwards.try_again()
         await self.doors.keep_only({place.environment_id for place in places})
+        await self._idle_warnings.follow(environments)
 
     async def stop_extension(self) -> None:
         """Cancel what runs and let go of the engine; environments and their kernels run on."""

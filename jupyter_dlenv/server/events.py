@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ..access.relay import Place
-from ..models import LayerProgress, Phase, Progress
+from ..models import Environment, LayerProgress, Phase, Progress
 from .jobs import Job
 from .pulls import Pull
 
@@ -23,7 +23,7 @@ EVENT_SCHEMAS = tuple(
     _SCHEMAS / f"{name}.yaml" for name in ("environment", "progress", "pull", "kernel_exit")
 )
 
-Action = Literal["launched", "started", "stopped", "removed", "failed", "forwards"]
+Action = Literal["launched", "started", "stopped", "removed", "failed", "forwards", "idle"]
 
 _LONGEST_MESSAGE = 200
 _LONGEST_NAME = 500
@@ -72,6 +72,19 @@ class Announcer:
         self._send(
             ENVIRONMENT,
             {"action": action, "name": name, "id": environment_id, "owner": self._owner()},
+        )
+
+    def idle(self, environment: Environment, seconds_left: float) -> None:
+        """Announce that an environment stops soon, because nobody uses it."""
+        self._send(
+            ENVIRONMENT,
+            {
+                "action": "idle",
+                "name": environment.name,
+                "id": environment.id,
+                "owner": self._owner(),
+                "stops_in": round(seconds_left),
+            },
         )
 
     def forwards(self, place: Place) -> None:

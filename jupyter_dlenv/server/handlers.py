@@ -20,6 +20,8 @@ from ..environments import Environments
 from ..errors import DlenvError, InvalidSpecError
 from ..gpu_request import GpuRequest
 from ..gpu_view import see_gpus
+from ..idle import idle_time, idle_times
+from ..kernels.link import IdleTime
 from ..models import Environment, EnvironmentSpec
 from ..reach import connection_sheet
 from ..untrusted import flag, strings
@@ -58,7 +60,8 @@ class EnvironmentsHandler(DlenvHandler):
     @needs("read")
     async def get(self) -> None:
         environments = await self.dlenv.environments().list()
-        self.send_json({"environments": [e.to_json() for e in environments]})
+        idle = await idle_times(environments)
+        self.send_json({"environments": [_shown(e, idle[e.id]) for e in environments]})
 
     @needs("execute")
     async def post(self) -> None:
@@ -91,7 +94,8 @@ class EnvironmentHandler(DlenvHandler):
 
     @needs("read")
     async def get(self, name: str) -> None:
-        self.send_json((await self.dlenv.environments().get(name)).to_json())
+        environment = await self.dlenv.environments().get(name)
+        self.send_json(_shown(environment, await idle_time(environment)))
 
     @needs("write")
     async def delete(self, name: str) -> None:
@@ -361,6 +365,10 @@ def _public_keys(dlenv: DlenvApp, body: dict[str, Any]) -> tuple[str, ...]:
     keys = tuple(strings(body, "authorize"))
     body.pop("authorize", None)
     return dlenv.environments().ssh.checked(keys)
+
+
+def _shown(environment: Environment, idle: IdleTime | None) -> dict[str, Any]:
+    return {**environment.to_json(), "idle": idle.to_json() if idle else None}
 
 
 def _spec(dlenv: DlenvApp, body: dict[str, Any]) -> EnvironmentSpec:

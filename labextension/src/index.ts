@@ -26,13 +26,17 @@ import { environmentIcon } from './icons';
 import { JobsModel } from './jobs';
 import { KernelsModel } from './kernels';
 import { EnvironmentsModel } from './model';
-import { notifyOfKernelExit, notifyOfLaunches } from './notifications';
+import {
+  notifyOfIdleness,
+  notifyOfKernelExit,
+  notifyOfLaunches
+} from './notifications';
 import type { IServices } from './services';
 import { StatusItem } from './statusItem';
 import { IEnvironments } from './tokens';
 import { View } from './view';
 import { Views } from './views';
-import { type IEnvironment, isEnvironmentEvent } from './wire';
+import { type IEnvironment, isEnvironmentEvent, parseIdleEvent } from './wire';
 import { parseProgressEvent } from './wireJobs';
 import { parseKernelExitEvent } from './wireKernels';
 
@@ -122,6 +126,10 @@ const views: JupyterFrontEndPlugin<void> = {
       const exit = parseKernelExitEvent(event);
       if (exit) {
         notifyOfKernelExit(services, exit);
+      }
+      const idle = parseIdleEvent(event);
+      if (idle) {
+        notifyOfIdleness(services, idle);
       }
     });
     // Launches that began before this page was opened.

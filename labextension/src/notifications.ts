@@ -6,6 +6,7 @@ import { createElement } from 'react';
 
 import { COMMANDS } from './commandIds';
 import type { IServices } from './services';
+import type { IIdleWarning } from './wire';
 import type { IJob } from './wireJobs';
 import type { IKernelExit } from './wireKernels';
 
@@ -46,6 +47,30 @@ export function notifyOfLaunches(services: IServices): void {
       );
     }
   });
+}
+
+export function notifyOfIdleness(
+  { trans, run }: IServices,
+  { name, seconds }: IIdleWarning
+): void {
+  Notification.warning(
+    trans.__(
+      'Nobody uses %1. It stops in %2 minutes.',
+      name,
+      Math.max(1, Math.round(seconds / 60))
+    ),
+    {
+      autoClose: 1000 * seconds || false,
+      actions: [
+        {
+          label: trans.__('Keep it running'),
+          displayType: 'accent',
+          // To start what runs is a use.
+          callback: () => run(COMMANDS.start, { name })
+        }
+      ]
+    }
+  );
 }
 
 export function notifyOfKernelExit(

@@ -30,6 +30,14 @@ export interface IEnvironment {
   readonly outOfMemory: boolean;
 }
 
+/**
+ * An environment that stops in some seconds.
+ */
+export interface IIdleWarning {
+  readonly name: string;
+  readonly seconds: number;
+}
+
 export type Status = 'launching' | 'running' | 'stopped';
 
 /**
@@ -85,6 +93,19 @@ export function parseEnvironment(value: unknown, path: string): IEnvironment {
  */
 export function isEnvironmentEvent(event: { schema_id: string }): boolean {
   return event.schema_id === ENVIRONMENT_EVENT;
+}
+
+/**
+ * Read the word that an environment stops soon, because nobody uses it.
+ */
+export function parseIdleEvent(event: JSONRecord): IIdleWarning | null {
+  if (event['schema_id'] !== ENVIRONMENT_EVENT || event['action'] !== 'idle') {
+    return null;
+  }
+  return {
+    name: asString(event['name'], 'name'),
+    seconds: optionalNumber(event, 'stops_in') ?? 0
+  };
 }
 
 /**

@@ -50,6 +50,8 @@ def open_environments(engine_name, owner, tmp_path, jp_asyncio_loop):
             "policy": Policy(),
             "data_dir": tmp_path / "data",
             "runtime_dir": tmp_path / "run",
+            # Every test of kernels has to pass over a stream, too.
+            "streamed": os.environ.get("DLENV_TEST_STREAMED") == "1",
         }
         engine = open_engine(engine_name, data_dir=tmp_path / "data")
         environments = Environments(engine, **{**arguments, **changes})

@@ -271,7 +271,7 @@ async def test_a_start_that_is_given_up_leaves_no_kernel(cold_agent):
     with pytest.raises(asyncio.CancelledError):
         await starting
 
-    await until(lambda: len(list(agent.directory.glob("k-*"))) == 8)
+    await until(lambda: len(list(agent.directory.glob("k-*"))) == 9)
     assert ["warm"] == [kernel["kernel_id"] for kernel in await link.kernels()]
     await link.aclose()
 

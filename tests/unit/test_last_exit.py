@@ -24,6 +24,7 @@ WHOSE = {"kernel_id": "k", "environment": "bert"}
         ({"signal": signal.SIGABRT, "shm_free": 0}, "shared-memory-full", "64 MB"),
         ({"signal": signal.SIGBUS, "shm_size": 0, "shm_free": 0}, "signal", "SIGBUS"),
         ({"signal": signal.SIGTERM, "stopping": True}, "environment-stopped", "'bert'"),
+        ({"stopping": True, "reason": "idle"}, "environment-idle", "nobody"),
     ],
 )
 def test_the_end_of_a_kernel_is_explained(ended, cause, words):

@@ -53,6 +53,8 @@ def test_the_default_policy_allows_what_docker_allows():
         ),
         ("allowed_host_ports", Policy(), spec(ports=(PortMapping.parse("22:22"),))),
         ("max_environments", Policy(max_environments=1), spec()),
+        ("max_idle_minutes", Policy(max_idle_minutes=60), spec(idle_stop=61)),
+        ("max_idle_minutes", Policy(max_idle_minutes=60), spec(idle_stop=0)),
         ("max_gpus", Policy(max_gpus=3), spec(gpus=GpuRequest(count=2))),
         ("max_gpus", Policy(max_gpus=3), spec(gpus=GpuRequest(devices=("0", "1")))),
         ("max_gpus", Policy(max_gpus=2), spec(gpus=GpuRequest(all=True))),

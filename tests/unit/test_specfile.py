@@ -236,4 +236,4 @@ def test_the_comments_are_examples_that_work(read, project):
         if line.startswith(("# [", "#")) and (" = " in line or line.startswith("# ["))
     ]
     assert read("\n".join(examples)).fields["mounts"] == [f"{project}/data:/data:ro"]
-    assert len(examples) == 11
+    assert len(examples) == 12

@@ -1,6 +1,7 @@
 import {
   parseEnvironments,
   parseFailure,
+  parseIdleEvent,
   type IEnvironment,
   WireError
 } from '../wire';
@@ -127,6 +128,23 @@ describe('parseJobs', () => {
       'here',
       'waiting'
     ]);
+  });
+});
+
+describe('parseIdleEvent', () => {
+  const sent = {
+    schema_id: 'https://schema.jupyter-dlenv.org/environment/v1',
+    action: 'idle',
+    name: 'bert',
+    stops_in: 300
+  };
+
+  it('tells which environment stops, and when', () => {
+    expect(parseIdleEvent(sent)).toEqual({ name: 'bert', seconds: 300 });
+  });
+
+  it('hears nothing in what else happens to environments', () => {
+    expect(parseIdleEvent({ ...sent, action: 'stopped' })).toBeNull();
   });
 });
 

@@ -1,0 +1,292 @@
+"""Many connections over one stream that may break: nothing is lost then, and nothing comes twice.
+
+Both ends number what they send, keep it until the other end has it, and go on from there on the
+next stream.  So a connection through here outlives any number of streams.  Each connection has a
+window: whoever reads slowly holds up nobody else, and what is kept is limited.
+
+A frame is a kind, the number of a connection, a length (big-endian), and as many bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import itertools
+import json
+import struct
+from typing import Any, Awaitable, Callable, Deque, Dict, List, Set, Tuple
+
+_HEAD = struct.Struct(">BII")
+_NUMBER = struct.Struct(">Q")
+_OPEN, _DATA, _END, _CLOSE, _ROOM, _NEWS, _HEARD = range(1, 8)
+#: Bytes of one connection that may be under way.
+_WINDOW = 4 * 1024 * 1024
+PIECE = 256 * 1024
+_LONGEST = 1024 * 1024
+#: After so many bytes, or frames, the other end is told what has come.
+_SAY_AFTER = 128 * 1024
+_SAY_AFTER_FRAMES = 64
+
+Pair = Tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Stream:
+    """What frames travel on."""
+
+    async def read(self) -> bytes:
+        """Return some bytes, none at the end."""
+        raise NotImplementedError
+
+    async def write(self, data: bytes) -> None:
+        """Return when there is room for more.
+
+        Raises:
+            OSError: It has ended.
+        """
+        raise NotImplementedError
+
+
+class Mux:
+    """One end; it lives longer than the streams that it is given.
+
+    Args:
+        connect: Makes the connection that the other end asks for by a name; may raise ``OSError``.
+        hear: Called with the names that the other end says can be connected to.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: "Callable[[str], Awaitable[Pair]]",
+        hear: Callable[[List[str]], None],
+    ) -> None:
+        self._connect = connect
+        self._hear = hear
+        self._kept: Deque[bytes] = collections.deque()
+        #: The number of the first frame that is kept, and of the one to be sent next.
+        self._first = 0
+        self._next = 0
+        #: How many frames have come; the other end is told from time to time.
+        self.received = 0
+        self._untold = 0
+        self._untold_bytes = 0
+        self._due = asyncio.Event()
+        self._connections: Dict[int, _Connection] = {}
+        self._numbers = itertools.count(1)
+        self._tasks: "Set[asyncio.Task[None]]" = set()
+
+    @property
+    def used(self) -> bool:
+        """Tell whether anything has passed."""
+        return bool(self.received or self._first or self._kept)
+
+    def open(self, name: str, pair: Pair) -> None:
+        """Lead a connection of this end to what has a name at the other end."""
+        number = next(self._numbers)
+        self._send(_OPEN, number, name.encode())
+        self._keep(self._serve(number, self._new(number), pair))
+
+    def tell(self, names: List[str]) -> None:
+        """Say what can be connected to at this end."""
+        self._send(_NEWS, 0, json.dumps(names).encode())
+
+    async def run(self, stream: Stream, heard: int) -> None:
+        """Use a stream until it ends.
+
+        Args:
+            heard: How many frames the other end says it has.
+
+        Raises:
+            ConnectionError: The other end is not what it should be.
+        """
+        self._forget(heard)
+        self._next = self._first
+        self._due.set()
+        writing = asyncio.ensure_future(self._write(stream))
+        reading = asyncio.ensure_future(self._read(stream))
+        try:
+            await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (writing, reading):
+                task.cancel()
+            results = await asyncio.gather(writing, reading, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, OSError):
+                raise result
+
+    def close(self) -> None:
+        """End all connections."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _serve(self, number: int, connection: "_Connection", pair: Pair) -> None:
+        try:
+            await connection.run(*pair)
+        finally:
+            self._connections.pop(number, None)
+
+    async def _connect_to(self, name: str, number: int, connection: "_Connection") -> None:
+        try:
+            pair = await self._connect(name)
+        except OSError:
+            del self._connections[number]
+            self._send(_CLOSE, number)
+            return
+        await self._serve(number, connection, pair)
+
+    def _new(self, number: int) -> "_Connection":
+        # At once: what is sent on it may be in the same piece of the stream.
+        connection = self._connections[number] = _Connection(self._send, number)
+        return connection
+
+    def _keep(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _send(self, kind: int, number: int, data: bytes = b"") -> None:
+        self._kept.append(_HEAD.pack(kind, number, len(data)) + data)
+        self._due.set()
+
+    async def _write(self, stream: Stream) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            batch: List[bytes] = []
+            size = 0
+            for frame in itertools.islice(self._kept, self._next - self._first, None):
+                batch.append(frame)
+                size += len(frame)
+                if size >= PIECE:
+                    self._due.set()
+                    break
+            self._next += len(batch)
+            if self._untold_bytes >= _SAY_AFTER or self._untold >= _SAY_AFTER_FRAMES:
+                self._untold = self._untold_bytes = 0
+                told = _NUMBER.pack(self.received)
+                batch.append(_HEAD.pack(_HEARD, 0, len(told)) + told)
+            if batch:
+                await stream.write(batch[0] if len(batch) == 1 else b"".join(batch))
+
+    async def _read(self, stream: Stream) -> None:
+        buffer = bytearray()
+        while True:
+            data = await stream.read()
+            if not data:
+                return
+            buffer += data
+            begin = 0
+            while len(buffer) - begin >= _HEAD.size:
+                kind, number, length = _HEAD.unpack_from(buffer, begin)
+                if length > _LONGEST:
+                    raise ConnectionError("a frame of %d bytes" % length)
+                end = begin + _HEAD.size + length
+                if len(buffer) < end:
+                    break
+                self._take(kind, number, bytes(memoryview(buffer)[begin + _HEAD.size : end]))
+                begin = end
+            del buffer[:begin]
+
+    def _take(self, kind: int, number: int, data: bytes) -> None:
+        if kind == _HEARD:
+            self._forget(_NUMBER.unpack(data)[0])
+            return
+        self.received += 1
+        self._untold += 1
+        self._untold_bytes += len(data)
+        if self._untold_bytes >= _SAY_AFTER or self._untold >= _SAY_AFTER_FRAMES:
+            self._due.set()
+        if kind == _OPEN:
+            name = data.decode("utf-8", "replace")
+            self._keep(self._connect_to(name, number, self._new(number)))
+        elif kind == _NEWS:
+            self._hear([str(name) for name in json.loads(data)])
+        elif number in self._connections:
+            self._connections[number].take(kind, data)
+
+    def _forget(self, count: int) -> None:
+        if not self._first <= count <= self._first + len(self._kept):
+            raise ConnectionError("the other end has what was never sent, or lacks what it had")
+        while self._first < count:
+            self._kept.popleft()
+            self._first += 1
+
+
+class _Connection:
+    """One connection through a mux."""
+
+    def __init__(self, send: Callable[..., None], number: int) -> None:
+        self._send = send
+        self._number = number
+        self._room = _WINDOW
+        self._more_room = asyncio.Event()
+        self._come: Deque[bytes] = collections.deque()
+        self._something = asyncio.Event()
+        self._ended = False
+        self._closed = False
+
+    def take(self, kind: int, data: bytes) -> None:
+        """Take a frame of the other end."""
+        if kind == _DATA:
+            self._come.append(data)
+        elif kind == _ROOM:
+            self._room += _NUMBER.unpack(data)[0]
+            self._more_room.set()
+            return
+        else:
+            self._ended = True
+            self._closed = self._closed or kind == _CLOSE
+        self._something.set()
+
+    async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on both directions until both have ended, or one breaks."""
+        directions = [
+            asyncio.ensure_future(self._inwards(writer)),
+            asyncio.ensure_future(self._outwards(reader)),
+        ]
+        complete = False
+        try:
+            await asyncio.gather(*directions)
+            complete = True
+        except OSError:
+            pass
+        finally:
+            for direction in directions:
+                direction.cancel()
+            writer.close()
+            if not complete and not self._closed:
+                self._send(_CLOSE, self._number)
+
+    async def _inwards(self, writer: asyncio.StreamWriter) -> None:
+        taken = 0
+        while True:
+            if self._closed:
+                raise ConnectionResetError
+            if not self._come:
+                if self._ended:
+                    with contextlib.suppress(OSError):
+                        writer.write_eof()
+                    return
+                self._something.clear()
+                await self._something.wait()
+                continue
+            data = self._come.popleft()
+            writer.write(data)
+            await writer.drain()
+            taken += len(data)
+            if taken >= _WINDOW // 8:
+                self._send(_ROOM, self._number, _NUMBER.pack(taken))
+                taken = 0
+
+    async def _outwards(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            while self._room <= 0:
+                self._more_room.clear()
+                await self._more_room.wait()
+            data = await reader.read(min(PIECE, self._room))
+            if not data:
+                self._send(_END, self._number)
+                return
+            self._room -= len(data)
+            self._send(_DATA, self._number, data)
