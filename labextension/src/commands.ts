@@ -151,7 +151,8 @@ export function addCommands(
     id: COMMANDS.create,
     label: trans.__('New DL environment'),
     caption: trans.__('Choose an image and GPUs, and launch a container'),
-    execute: (_, args) => views.form(String(args['image'] ?? ''))
+    execute: (_, args) =>
+      views.form(String(args['image'] ?? ''), String(args['cwd'] ?? cwd()))
   });
   add({
     id: COMMANDS.showLaunch,
@@ -216,6 +217,13 @@ export function addCommands(
     caption: trans.__('Show what its container prints'),
     status: ['running', 'stopped'],
     execute: environment => views.logs(environment.name)
+  });
+  add({
+    id: COMMANDS.takeAlong,
+    label: trans.__('Export or save an environment'),
+    caption: trans.__('As a file for another tool, or as an image'),
+    status: ['running', 'stopped'],
+    execute: environment => views.takeAlong(environment.name)
   });
   add({
     id: COMMANDS.start,
