@@ -29,7 +29,8 @@ export const GpuTile = React.memo(function GpuTile(
   const { trans } = useServices();
   const { icon, word, tone } = stateOf(gpu, isTaken, trans);
   const isBroken = gpu.state === 'lost' || gpu.state === 'error';
-  const note = noteOf(gpu, trans);
+  const isSliced = gpu.mig.some(part => taken.includes(part.uuid));
+  const note = isSliced ? '' : noteOf(gpu, trans);
   const isParted = gpu.state === 'mig';
   return (
     <div
