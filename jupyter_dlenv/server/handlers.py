@@ -37,6 +37,7 @@ from .image_handlers import (
     TagsHandler,
 )
 from .ports import ForwardHandler, ForwardsHandler, PortsHandler
+from .project import ProjectHandler
 from .spec_check import invalid_fields, problem
 from .ssh_socket import SshHandler, SshProxyScriptHandler
 from .take_along_handlers import (
@@ -356,6 +357,7 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/engine", EngineHandler),
     ("/gpus", GpusHandler),
     ("/spec", SpecHandler),
+    ("/project", ProjectHandler),
     ("/doctor", DoctorHandler),
     ("/openapi.json", OpenAPIHandler),
 )

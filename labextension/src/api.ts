@@ -42,6 +42,14 @@ import {
 } from './wireImages';
 import { type IJob, parseJob, parseJobs } from './wireJobs';
 import { parseKernelLog } from './wireKernels';
+import { type IProject, parseProject } from './wireProject';
+import {
+  type IExport,
+  type ISave,
+  parseExport,
+  parseSave,
+  type Target
+} from './wireTakeAlong';
 
 /**
  * The server refused or failed, and said why.
@@ -170,6 +178,38 @@ export class API {
   async sheet(image: string, signal: AbortSignal): Promise<ISheet> {
     const path = `images/sheet?image=${quote(image)}`;
     return parseSheet(await this._json(path, { signal }));
+  }
+
+  async project(directory: string): Promise<IProject | null> {
+    const path = `project?path=${quote(directory)}`;
+    return parseProject(await this._json(path));
+  }
+
+  async export(
+    name: string,
+    target: Target,
+    signal: AbortSignal
+  ): Promise<IExport> {
+    const path = `${environment(name, 'export')}?to=${target}`;
+    return parseExport(await this._json(path, { signal }));
+  }
+
+  async save(
+    name: string,
+    image: string,
+    push: boolean,
+    replace: boolean
+  ): Promise<ISave> {
+    const body = { image, push, replace };
+    return parseSave(await this._json(environment(name, 'save'), post(body)));
+  }
+
+  async saving(id: string): Promise<ISave> {
+    return parseSave(await this._json(`saves/${quote(id)}`));
+  }
+
+  async cancelSaving(id: string): Promise<void> {
+    await this._request(`saves/${quote(id)}`, { method: 'DELETE' });
   }
 
   async connection(name: string): Promise<IConnection> {

@@ -9,6 +9,7 @@ export const COMMANDS = {
   terminal: 'dlenv:open-terminal',
   connect: 'dlenv:connect-environment',
   logs: 'dlenv:show-logs',
+  takeAlong: 'dlenv:take-environment-along',
   start: 'dlenv:start-environment',
   stop: 'dlenv:stop-environment',
   restart: 'dlenv:restart-environment',

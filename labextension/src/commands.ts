@@ -21,6 +21,8 @@ interface ICommandSpec {
   readonly id: string;
   readonly label: string;
   readonly caption: string;
+  /** In the menu of one environment, where its name need not be said. */
+  readonly short?: string;
   /** Not for the palette: it makes sense with arguments only. */
   readonly isHidden?: boolean;
   /** Of the environment that it is for; asked for where no name is given. */
@@ -58,12 +60,14 @@ export function addCommands(
   const { trans, environments } = services;
   const category = trans.__('DL environments');
   const add = (spec: ICommandSpec): void => {
-    const { id, label, caption, status } = spec;
+    const { id, label, caption, short, status } = spec;
     app.commands.addCommand(id, {
       label: args =>
         id === COMMANDS.create && args['isLauncher']
           ? trans.__('DL environment')
-          : label,
+          : args['isMenu'] && short
+            ? short
+            : label,
       caption,
       icon: args =>
         id !== COMMANDS.create || args['isPalette']
@@ -151,7 +155,8 @@ export function addCommands(
     id: COMMANDS.create,
     label: trans.__('New DL environment'),
     caption: trans.__('Choose an image and GPUs, and launch a container'),
-    execute: (_, args) => views.form(String(args['image'] ?? ''))
+    execute: (_, args) =>
+      views.form(String(args['image'] ?? ''), String(args['cwd'] ?? cwd()))
   });
   add({
     id: COMMANDS.showLaunch,
@@ -164,6 +169,7 @@ export function addCommands(
   add({
     id: COMMANDS.notebook,
     label: trans.__('New notebook in an environment'),
+    short: trans.__('New notebook'),
     caption: trans.__('Open a new notebook whose kernel runs inside'),
     status: ['running'],
     execute: async environment => {
@@ -177,6 +183,7 @@ export function addCommands(
   add({
     id: COMMANDS.console,
     label: trans.__('New console in an environment'),
+    short: trans.__('New console'),
     caption: trans.__('Open a console whose kernel runs inside'),
     status: ['running'],
     execute: async environment => {
@@ -190,6 +197,7 @@ export function addCommands(
   add({
     id: COMMANDS.terminal,
     label: trans.__('Terminal in an environment'),
+    short: trans.__('Terminal'),
     caption: trans.__('Open a terminal with a shell inside'),
     status: ['running'],
     execute: async environment => {
@@ -206,6 +214,7 @@ export function addCommands(
   add({
     id: COMMANDS.connect,
     label: trans.__('Connect to an environment'),
+    short: trans.__('Connect'),
     caption: trans.__('SSH, IDEs and ports'),
     status: ['running', 'stopped'],
     execute: environment => views.connect(environment.name)
@@ -213,13 +222,23 @@ export function addCommands(
   add({
     id: COMMANDS.logs,
     label: trans.__('Show logs of an environment'),
+    short: trans.__('Logs'),
     caption: trans.__('Show what its container prints'),
     status: ['running', 'stopped'],
     execute: environment => views.logs(environment.name)
   });
   add({
+    id: COMMANDS.takeAlong,
+    label: trans.__('Export or save an environment'),
+    short: trans.__('Export or save'),
+    caption: trans.__('As a file for another tool, or as an image'),
+    status: ['running', 'stopped'],
+    execute: environment => views.takeAlong(environment.name)
+  });
+  add({
     id: COMMANDS.start,
     label: trans.__('Start an environment'),
+    short: trans.__('Start'),
     caption: trans.__('Start its container again, with its files'),
     status: ['stopped'],
     execute: async ({ name }) => {
@@ -232,6 +251,7 @@ export function addCommands(
   add({
     id: COMMANDS.stop,
     label: trans.__('Stop an environment'),
+    short: trans.__('Stop'),
     caption: trans.__('End its processes and free its GPUs; files are kept'),
     status: ['running'],
     execute: async environment => {
@@ -247,6 +267,7 @@ export function addCommands(
   add({
     id: COMMANDS.restart,
     label: trans.__('Restart an environment'),
+    short: trans.__('Restart'),
     caption: trans.__('Stop and start its container; files are kept'),
     status: ['running'],
     execute: async environment => {
@@ -262,6 +283,7 @@ export function addCommands(
   add({
     id: COMMANDS.recreate,
     label: trans.__('Use other GPUs for an environment'),
+    short: trans.__('Use other GPUs'),
     caption: trans.__('Make its container anew on free GPUs; files are kept'),
     status: ['running', 'stopped'],
     execute: async environment => {
@@ -277,6 +299,7 @@ export function addCommands(
   add({
     id: COMMANDS.remove,
     label: trans.__('Remove an environment'),
+    short: trans.__('Remove'),
     caption: trans.__('Remove its container and all that belongs to it'),
     status: ['running', 'stopped'],
     execute: async environment => {

@@ -290,12 +290,13 @@ function Config(props: { readonly text: string }): JSX.Element {
           const [, indent = '', keyword = '', rest = ''] =
             /^(\s*)(\S*)(.*)$/.exec(line) ?? [];
           return (
-            <React.Fragment key={index}>
+            // A long one ends in dots; the button copies all of it.
+            <span key={index} className="jp-DLEnv-clip" title={line.trim()}>
               {indent}
               {keyword.startsWith('#') ? keyword : <b>{keyword}</b>}
               {rest}
               {'\n'}
-            </React.Fragment>
+            </span>
           );
         })}
     </>

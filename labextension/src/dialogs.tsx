@@ -91,6 +91,8 @@ export async function confirmEnd(
   const answer = await showDialog({
     title: titles[action],
     body: words.filter(Boolean).join(' '),
+    // Whoever presses Enter too soon loses nothing.
+    defaultButton: 0,
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
       Dialog.warnButton({ label: labels[action] })

@@ -4,7 +4,7 @@
 import * as React from 'react';
 
 import { failureOf } from './api';
-import { Button, Command, CopyButton, Icon, State, type Tone } from './parts';
+import { Button, Command, CopyButton, State, type Tone } from './parts';
 import type { StrokeName } from './icons';
 import { type IServices, useServices } from './services';
 import type { IFailure } from './wire';
@@ -230,52 +230,4 @@ function look(
     case 'ok':
       return { icon: 'done', tone: 'ok', word: trans._p('check', 'Passed') };
   }
-}
-
-/**
- * In a sidebar: what keeps environments from working, and the way out of it.
- */
-export function Obstacle(props: {
-  readonly failure: IFailure;
-  readonly onRetry: () => void;
-  readonly onAll: () => void;
-}): JSX.Element {
-  const { failure } = props;
-  const { trans } = useServices();
-  return (
-    <div className="jp-DLEnv-empty" role="alert">
-      <State icon="error" tone="bad">
-        {trans.__('No engine')}
-      </State>
-      <h3>
-        <Words>{failure.message}</Words>
-      </h3>
-      {failure.hint && (
-        <p className="jp-DLEnv-muted">
-          <Words>{failure.hint}</Words>
-        </p>
-      )}
-      {commandsIn(failure.hint).map(command => (
-        <Command key={command} text={command} wraps />
-      ))}
-      <div className="jp-DLEnv-row">
-        <Button
-          kind="accept"
-          icon="refresh"
-          label={trans.__('Check again')}
-          onClick={props.onRetry}
-        />
-        <Button label={trans.__('All checks')} onClick={props.onAll} />
-      </div>
-      {failure.detail && (
-        <details className="jp-DLEnv-raw">
-          <summary>
-            <Icon name="right" size={14} />
-            {trans.__('What the engine said')}
-          </summary>
-          <pre tabIndex={0}>{failure.detail}</pre>
-        </details>
-      )}
-    </div>
-  );
 }

@@ -142,14 +142,14 @@ export function EnvironmentState(props: {
   );
 }
 
-function Uptime(props: { readonly since: number }): JSX.Element {
+export function Uptime(props: { readonly since: number }): JSX.Element {
   const { trans } = useServices();
   const now = useNow(MINUTE);
   const elapsed = now - props.since;
   return (
     <span className="jp-DLEnv-num">
       <span className="jp-DLEnv-narrow">
-        {trans.__('up %1', roughDuration(elapsed, trans))}
+        {trans._p('narrow', 'up %1', roughDuration(elapsed, trans))}
       </span>
       <span className="jp-DLEnv-wide">
         {trans.__(

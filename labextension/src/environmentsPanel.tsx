@@ -4,10 +4,10 @@
 import * as React from 'react';
 
 import { COMMANDS } from './commandIds';
-import { Obstacle } from './doctor';
 import { EnvironmentItem } from './environmentItem';
 import { HostStrip } from './hostStrip';
 import { LaunchItem } from './launchItem';
+import { Obstacle } from './obstacle';
 import { Button } from './parts';
 import { rove } from './roving';
 import { merge } from './rows';
@@ -21,6 +21,7 @@ export function EnvironmentsPanel(props: { readonly view: View }): JSX.Element {
   const { environments, jobs, gpus, trans, run, current } = useServices();
   const list = useSignal(environments.changed, () => environments.environments);
   const failure = useSignal(environments.changed, () => environments.failure);
+  const isReady = useSignal(environments.changed, () => environments.isReady);
   const launches = useSignal(jobs.changed, () => jobs.jobs);
   const inFront = useSignal(current.changed, () => current.name);
   const [filter, setFilter] = React.useState<string | null>(null);
@@ -93,7 +94,7 @@ export function EnvironmentsPanel(props: { readonly view: View }): JSX.Element {
           onAll={() => run(COMMANDS.doctor)}
         />
       )}
-      {!isAway && rows.length === 0 && environments.isReady && <Empty />}
+      {!isAway && rows.length === 0 && isReady && <Empty />}
       {rows.length > 0 && (
         <ul
           className="jp-DLEnv-envs"

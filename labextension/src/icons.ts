@@ -42,6 +42,7 @@ export const environmentIcon = icon('environment', STROKES.box, 'jp-icon3');
 export const launcherIcon = icon('launcher', STROKES.box, 'jp-icon-brand1');
 export const connectIcon = icon('connect', STROKES.plug, 'jp-icon3');
 export const doctorIcon = icon('doctor', STROKES.done, 'jp-icon3');
+export const takeAlongIcon = icon('take-along', STROKES.download, 'jp-icon3');
 export const logIcon = icon('log', STROKES.terminal, 'jp-icon3');
 
 function icon(name: string, path: string, colour: string): LabIcon {

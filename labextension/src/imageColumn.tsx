@@ -4,14 +4,12 @@
 import * as React from 'react';
 
 import { imageName } from './format';
-import type { IImageChoice, ITag } from './images';
+import { type IImageChoice, PROJECT } from './images';
+import { Tags } from './imageTags';
 import type { LaunchModel } from './launchModel';
 import { Button, Icon, Mark, State } from './parts';
 import { rove } from './roving';
 import { useServices } from './services';
-
-/** Tags that are shown before somebody asks for more. */
-const NEWEST = 3;
 
 export function ImageColumn(props: {
   readonly model: LaunchModel;
@@ -20,7 +18,7 @@ export function ImageColumn(props: {
   const { trans } = useServices();
   // In a narrow form, only the chosen image is shown; until there is one, all are.
   const [isExpanded, setExpanded] = React.useState(model.choice.image === '');
-  const { recommended, here, typed } = model.images;
+  const { project, recent, recommended, here, typed } = model.images;
   const group = (
     title: string,
     choices: readonly IImageChoice[]
@@ -35,15 +33,21 @@ export function ImageColumn(props: {
               choice={choice}
               model={model}
               isStop={choice.key === stop}
+              onPick={() => setExpanded(false)}
             />
           ))}
         </ul>
       </>
     );
-  const choices = [...recommended, ...here];
-  const chosen = choices.find(choice => isChoice(choice, model.choice.image));
+  const choices = [...project, ...recent, ...recommended, ...here];
+  const chosen = choices.find(choice => isChosen(choice, model));
   const stop = (chosen ?? choices[0])?.key;
-  const isEmpty = recommended.length + here.length === 0 && !typed;
+  const isEmpty = choices.length === 0 && !typed;
+  const pickTyped = (): void => {
+    model.pick(typed);
+    model.search('');
+    setExpanded(false);
+  };
   return (
     <section
       className={`jp-DLEnv-col${isExpanded ? ' jp-mod-expanded' : ''}`}
@@ -68,8 +72,7 @@ export function ImageColumn(props: {
           onKeyDown={event => {
             if (event.key === 'Enter' && typed) {
               event.preventDefault();
-              model.update({ image: typed });
-              model.search('');
+              pickTyped();
             }
           }}
         />
@@ -80,16 +83,20 @@ export function ImageColumn(props: {
       >
         {typed && (
           <ul>
-            <Typed
-              reference={typed}
-              onPick={() => {
-                model.update({ image: typed });
-                model.search('');
-              }}
-            />
+            <Typed reference={typed} onPick={pickTyped} />
           </ul>
         )}
-        {!model.query && <Chosen model={model} />}
+        {!model.query && !chosen && <Chosen model={model} />}
+        {group(trans.__('This folder (dlenv.toml)'), project)}
+        {model.projectFailure && (
+          <p className="jp-DLEnv-error">
+            <Icon name="error" size={14} />
+            <span>
+              {model.projectFailure.message} {model.projectFailure.hint}
+            </span>
+          </p>
+        )}
+        {group(trans.__('Recent'), recent)}
         {group(trans.__('NVIDIA NGC'), recommended)}
         {group(trans.__('On this machine'), here)}
         {model.imagesFailure && (
@@ -124,11 +131,7 @@ export function ImageColumn(props: {
 function Chosen(props: { readonly model: LaunchModel }): JSX.Element | null {
   const { model } = props;
   const { image } = model.choice;
-  const { recommended, here } = model.images;
-  const isListed = [...recommended, ...here].some(choice =>
-    isChoice(choice, image)
-  );
-  if (!image || isListed) {
+  if (!image) {
     return null;
   }
   const { mark, title, version } = imageName(image);
@@ -173,55 +176,59 @@ function Image(props: {
   readonly choice: IImageChoice;
   readonly model: LaunchModel;
   readonly isStop: boolean;
+  readonly onPick: () => void;
 }): JSX.Element {
   const { choice, model } = props;
   const { trans } = useServices();
   const hasTags = choice.repository !== '';
-  const isChosen = isChoice(choice, model.choice.image);
+  const isOpen = isChosen(choice, model);
   const open = (): void => {
+    props.onPick();
     const newest = choice.tags[0];
-    if (newest && !isChosen) {
-      model.update({ image: newest.reference });
+    if (newest && !isOpen) {
+      model.pick(newest.reference, hasTags ? '' : choice.key);
     }
     if (hasTags) {
       void model.loadTags(choice.repository).then(() => {
         const first = model.images.recommended.find(c => c.key === choice.key)
           ?.tags[0];
         if (first && !newest && !model.isDisposed) {
-          model.update({ image: first.reference });
+          model.pick(first.reference);
         }
       });
       if (!newest) {
         // Until the registry has told its tags.
-        model.update({ image: choice.repository });
+        model.pick(choice.repository);
       }
     }
   };
   return (
-    <li className={`jp-DLEnv-image${isChosen ? ' jp-mod-selected' : ''}`}>
+    <li className={`jp-DLEnv-image${isOpen ? ' jp-mod-selected' : ''}`}>
       <button
         type="button"
         className="jp-DLEnv-imagehead"
         tabIndex={props.isStop ? 0 : -1}
-        aria-expanded={hasTags ? isChosen : undefined}
-        aria-current={isChosen ? 'true' : undefined}
+        aria-expanded={hasTags ? isOpen : undefined}
+        aria-current={isOpen ? 'true' : undefined}
         onClick={open}
       >
         <Mark mark={choice.mark} />
         <span className="jp-DLEnv-clip">
           <b className="jp-DLEnv-clip">{choice.title}</b>
           <small className="jp-DLEnv-clip" title={choice.purpose}>
-            {choice.purpose}
+            {choice.key === PROJECT && model.isPinned
+              ? trans.__('%1, pinned', choice.purpose)
+              : choice.purpose}
           </small>
         </span>
-        {!(isChosen && hasTags) && choice.tags.some(tag => tag.ready) && (
+        {!(isOpen && hasTags) && choice.tags.some(tag => tag.ready) && (
           <State icon="check" tone="ok">
             {trans.__('Ready')}
           </State>
         )}
       </button>
-      {isChosen && hasTags && <Tags choice={choice} model={model} />}
-      {isChosen && model.sheet?.notes && (
+      {isOpen && hasTags && <Tags choice={choice} model={model} />}
+      {isOpen && model.sheet?.notes && (
         <p className="jp-DLEnv-inside" title={model.sheet.notes}>
           {model.sheet.notes}
         </p>
@@ -230,96 +237,16 @@ function Image(props: {
   );
 }
 
-function Tags(props: {
-  readonly choice: IImageChoice;
-  readonly model: LaunchModel;
-}): JSX.Element {
-  const { choice, model } = props;
-  const { trans } = useServices();
-  const [all, setAll] = React.useState(false);
-  React.useEffect(() => {
-    void model.loadTags(choice.repository);
-  }, [model, choice.repository]);
-  const chosen = model.choice.image;
-  const newest = choice.tags.slice(0, NEWEST);
-  const kept = choice.tags.filter(t => t.reference === chosen);
-  const shown = all ? choice.tags : [...new Set([...newest, ...kept])];
-  const older = choice.tags.length - shown.length;
-  const stop = shown.some(t => t.reference === chosen)
-    ? chosen
-    : shown[0]?.reference;
-  return (
-    <>
-      <div
-        className="jp-DLEnv-tags"
-        role="radiogroup"
-        aria-label={trans.__('Tag of %1', choice.title)}
-        onKeyDown={event => rove(event, '[role=radio]')?.click()}
-      >
-        {shown.map(tag => (
-          <Tag
-            key={tag.reference}
-            tag={tag}
-            isChosen={tag.reference === chosen}
-            isStop={tag.reference === stop}
-            onPick={() => model.update({ image: tag.reference })}
-          />
-        ))}
-      </div>
-      {shown.length === 0 && (
-        <p className="jp-DLEnv-inside">
-          {trans.__('Its tags cannot be listed now; paste a reference above.')}
-        </p>
-      )}
-      {older > 0 && (
-        <button
-          type="button"
-          className="jp-DLEnv-older jp-DLEnv-link"
-          onClick={() => setAll(true)}
-        >
-          {trans._n('%1 older tag', '%1 older tags', older)}
-        </button>
-      )}
-    </>
-  );
-}
-
-function Tag(props: {
-  readonly tag: ITag;
-  readonly isChosen: boolean;
-  readonly isStop: boolean;
-  readonly onPick: () => void;
-}): JSX.Element {
-  const { trans } = useServices();
-  const { tag, isChosen } = props;
-  return (
-    <div
-      role="radio"
-      aria-checked={isChosen}
-      tabIndex={props.isStop ? 0 : -1}
-      onClick={props.onPick}
-      onKeyDown={event => {
-        if (event.key === ' ' || event.key === 'Enter') {
-          event.preventDefault();
-          props.onPick();
-        }
-      }}
-    >
-      <span className="jp-DLEnv-radio" />
-      <span className="jp-DLEnv-clip">{tag.tag}</span>
-      {tag.ready && (
-        <State icon="check" tone="ok">
-          {trans.__('Ready')}
-        </State>
-      )}
-    </div>
-  );
-}
-
-function isChoice(choice: IImageChoice, image: string): boolean {
-  return choice.repository
-    ? repositoryOf(image) === choice.repository
-    : image === choice.key;
+function isChosen(choice: IImageChoice, model: LaunchModel): boolean {
+  const { image, project } = model.choice;
+  if (project) {
+    return choice.key === PROJECT;
+  }
+  return model.picked
+    ? choice.key === model.picked
+    : choice.repository
+      ? repositoryOf(image) === choice.repository
+      : image === choice.key;
 }
 
 function repositoryOf(image: string): string {

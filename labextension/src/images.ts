@@ -4,6 +4,7 @@
 import { imageName } from './format';
 import type { ILocalImage } from './wireDoctor';
 import type { IOffer, IRemoteTag } from './wireImages';
+import type { IProject } from './wireProject';
 
 export interface ITag {
   readonly tag: string;
@@ -28,16 +29,25 @@ export interface IImageSources {
   readonly local: readonly ILocalImage[];
   /** Tags that registries have told, by repository. */
   readonly remote: ReadonlyMap<string, readonly IRemoteTag[]>;
+  /** References that were launched before, the last one first. */
+  readonly recent: readonly string[];
+  readonly project: IProject | null;
   /** What stands in the search field. */
   readonly query: string;
 }
 
 export interface IImageGroups {
+  /** At most one, of the folder's `dlenv.toml`. */
+  readonly project: readonly IImageChoice[];
+  readonly recent: readonly IImageChoice[];
   readonly recommended: readonly IImageChoice[];
   readonly here: readonly IImageChoice[];
   /** What was typed, if it can be the reference of an image that is not listed. */
   readonly typed: string;
 }
+
+/** Of the project's choice; a repository's name has no `<`. */
+export const PROJECT = '<project>';
 
 /** Made by us, to run what users choose. */
 const OURS = /^dlenv[/-]/;
@@ -55,14 +65,26 @@ export function groupImages(sources: IImageSources): IImageGroups {
   );
   const here = references
     .filter(reference => !shown.has(reference) && !OURS.test(reference))
-    .map(fromReference);
+    .map(reference => fromReference(reference));
   const everything = [...recommended, ...here];
   const known = everything.some(choice =>
     choice.tags.some(tag => tag.reference === query)
   );
+  const recent = sources.recent.map(reference => ({
+    ...fromReference(reference, references.includes(reference)),
+    // Not that of the same image in another group.
+    key: `<recent>${reference}`
+  }));
+  const project = sources.project
+    ? [fromProject(sources.project, references)]
+    : [];
+  const found = (choices: readonly IImageChoice[]): readonly IImageChoice[] =>
+    choices.filter(choice => matches(choice, query));
   return {
-    recommended: recommended.filter(choice => matches(choice, query)),
-    here: here.filter(choice => matches(choice, query)),
+    project: found(project),
+    recent: found(recent),
+    recommended: found(recommended),
+    here: found(here),
     typed: query.length > 1 && REFERENCE.test(query) && !known ? query : ''
   };
 }
@@ -70,7 +92,7 @@ export function groupImages(sources: IImageSources): IImageGroups {
 /**
  * One image by its reference alone.
  */
-export function fromReference(reference: string): IImageChoice {
+export function fromReference(reference: string, ready = true): IImageChoice {
   const { mark, title, version } = imageName(reference);
   const words = mark ? [title, version].filter(Boolean).join(' ') : '';
   return {
@@ -79,7 +101,23 @@ export function fromReference(reference: string): IImageChoice {
     title: shortened(reference),
     purpose: words,
     repository: '',
-    tags: [{ tag: '', reference, ready: true }]
+    tags: [{ tag: '', reference, ready }]
+  };
+}
+
+function fromProject(
+  project: IProject,
+  references: readonly string[]
+): IImageChoice {
+  const { image } = project;
+  const { mark, title, version } = imageName(image);
+  return {
+    key: PROJECT,
+    mark,
+    title: project.name,
+    purpose: project.buildDir || [title, version].filter(Boolean).join(' '),
+    repository: '',
+    tags: [{ tag: '', reference: image, ready: references.includes(image) }]
   };
 }
 

@@ -9,6 +9,7 @@ import {
 import { ICommandPalette, showErrorMessage } from '@jupyterlab/apputils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker } from '@jupyterlab/notebook';
+import type { KernelSpec } from '@jupyterlab/services';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -20,7 +21,6 @@ import { API } from './api';
 import { COMMANDS } from './commandIds';
 import { addCommands } from './commands';
 import { CurrentEnvironment } from './current';
-import { EnvironmentsPanel } from './environmentsPanel';
 import { GpusModel } from './gpus';
 import { environmentIcon } from './icons';
 import { JobsModel } from './jobs';
@@ -32,7 +32,7 @@ import {
   notifyOfLaunches
 } from './notifications';
 import type { IServices } from './services';
-import { StatusItem } from './statusItem';
+import { Sidebar, Status } from './sides';
 import { IEnvironments } from './tokens';
 import { View } from './view';
 import { Views } from './views';
@@ -44,6 +44,8 @@ export { IEnvironments } from './tokens';
 export type { IEnvironment, Status } from './wire';
 
 const PLUGIN = 'jupyter-dlenv:plugin';
+/** How the names of our kernels begin. */
+const KERNEL = 'dlenv-';
 
 const environments: JupyterFrontEndPlugin<IEnvironments> = {
   id: 'jupyter-dlenv:environments',
@@ -54,14 +56,22 @@ const environments: JupyterFrontEndPlugin<IEnvironments> = {
   activate: (app: JupyterFrontEnd): IEnvironments => {
     const { events, kernelspecs, serverSettings } = app.serviceManager;
     const api = new API(serverSettings);
-    const model = new EnvironmentsModel(() => api.environments());
+    // Nothing is asked before JupyterLab has drawn itself.
+    const model = new EnvironmentsModel(() => api.environments(), app.restored);
     events.stream.connect((_, event) => {
       if (isEnvironmentEvent(event)) {
         model.notify();
       }
     });
     // Left alone, JupyterLab looks for new kernels once a minute.
-    model.changed.connect(() => void kernelspecs.refreshSpecs());
+    let isFirst = true;
+    model.changed.connect(() => {
+      // It has just asked, and would draw all its tiles again.
+      if (!isFirst || !isInStep(model.environments, kernelspecs.specs)) {
+        void kernelspecs.refreshSpecs();
+      }
+      isFirst = false;
+    });
     return model;
   }
 };
@@ -144,9 +154,12 @@ const views: JupyterFrontEndPlugin<void> = {
     notifyOfLaunches(services);
 
     let opensNotebook = true;
-    void settings
-      ?.load(PLUGIN)
+    void app.restored
+      .then(() => settings?.load(PLUGIN))
       .then(loaded => {
+        if (!loaded) {
+          return;
+        }
         const read = (): void => {
           opensNotebook =
             loaded.get('openNotebookWhenReady').composite !== false;
@@ -174,7 +187,7 @@ const views: JupyterFrontEndPlugin<void> = {
 
     const panel = new View(
       services,
-      view => React.createElement(EnvironmentsPanel, { view }),
+      view => React.createElement(Sidebar, { view }),
       'jp-DLEnv-sidebar'
     );
     panel.id = 'jupyter-dlenv-sidebar';
@@ -187,7 +200,7 @@ const views: JupyterFrontEndPlugin<void> = {
 
     const status = new View(
       services,
-      view => React.createElement(StatusItem, { view }),
+      view => React.createElement(Status, { view }),
       'jp-DLEnv-status'
     );
     statusBar?.registerStatusItem('jupyter-dlenv:status', {
@@ -199,6 +212,18 @@ const views: JupyterFrontEndPlugin<void> = {
     });
   }
 };
+
+/** Whether the kernels of environments are the ones that JupyterLab offers. */
+function isInStep(
+  environments: readonly IEnvironment[],
+  specs: KernelSpec.ISpecModels | null
+): boolean {
+  const offered = Object.keys(specs?.kernelspecs ?? {})
+    .filter(name => name.startsWith(KERNEL))
+    .sort();
+  const wanted = environments.map(item => item.kernelName).sort();
+  return offered.join() === wanted.join();
+}
 
 function openMenu(
   menu: Menu,
@@ -212,7 +237,7 @@ function openMenu(
     isRunning
       ? [COMMANDS.notebook, COMMANDS.console, COMMANDS.terminal]
       : [COMMANDS.start],
-    [COMMANDS.connect, COMMANDS.logs],
+    [COMMANDS.connect, COMMANDS.logs, COMMANDS.takeAlong],
     isRunning ? [COMMANDS.restart, COMMANDS.stop] : [],
     [...(environment.gpus > 0 ? [COMMANDS.recreate] : []), COMMANDS.remove]
   ];

@@ -7,6 +7,8 @@ import type { LaunchModel } from './launchModel';
 import { Button, Icon } from './parts';
 import { useServices } from './services';
 
+/** Those that have a word; a project may name another, as UID:GID. */
+const USERS = ['caller', 'image', 'root'];
 /** Of the request, by the parts of this form. */
 const FIELDS = ['mounts', 'ports', 'env', 'shm_size', 'user'];
 
@@ -228,6 +230,9 @@ function User(props: { readonly model: LaunchModel }): JSX.Element {
           <option value="caller">{trans.__('You, as here')}</option>
           <option value="image">{trans.__('As the image says')}</option>
           <option value="root">root</option>
+          {!USERS.includes(model.choice.user) && (
+            <option>{model.choice.user}</option>
+          )}
         </select>
         <FieldError model={model} field="user" />
       </div>

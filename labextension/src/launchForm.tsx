@@ -7,36 +7,40 @@ import { GpuBoard } from './gpuBoard';
 import { ImageColumn } from './imageColumn';
 import { Advanced } from './launchAdvanced';
 import { LaunchModel } from './launchModel';
+import { recall, remember } from './lastLaunch';
 import { type IChoice, toMagic, toShell } from './launchRequest';
 import { Summary } from './launchSummary';
 import { Command } from './parts';
 import { useServices, useShown, useSignal } from './services';
-import { isObject } from './wire';
 import type { IJob } from './wireJobs';
 import type { View } from './view';
 
 export function LaunchForm(props: {
   readonly view: View;
   readonly initial: Partial<IChoice>;
+  /** Of the server's files, where a project may be. */
+  readonly directory: string;
   readonly onLaunched: (job: IJob) => void;
 }): JSX.Element {
   const services = useServices();
   const { api, gpus, environments, jobs, trans } = services;
-  const [model] = React.useState(
-    () =>
-      new LaunchModel({
-        api,
-        gpus,
-        taken: () =>
-          new Set(
-            [...environments.environments, ...jobs.jobs.filter(isRunning)].map(
-              item => item.name
-            )
-          ),
-        last: { ...recall(api.baseUrl), ...props.initial },
-        remember: choice => remember(api.baseUrl, choice)
-      })
-  );
+  const [model] = React.useState(() => {
+    const last = recall(api.baseUrl);
+    return new LaunchModel({
+      api,
+      gpus,
+      taken: () =>
+        new Set(
+          [...environments.environments, ...jobs.jobs.filter(isRunning)].map(
+            item => item.name
+          )
+        ),
+      last: { ...last.choice, ...props.initial },
+      recent: last.images,
+      directory: props.directory,
+      remember: choice => remember(api.baseUrl, choice)
+    });
+  });
   useSignal(model.changed, () => model.choice);
   React.useEffect(() => () => model.dispose(), [model]);
   const isShown = useShown(props.view);
@@ -109,39 +113,4 @@ function Commands(props: { readonly model: LaunchModel }): JSX.Element {
 
 function isRunning(job: IJob): boolean {
   return !['ready', 'failed', 'cancelled'].includes(job.phase);
-}
-
-// Not the state database, which Notebook 7 has none of.
-
-function remember(baseUrl: string, choice: IChoice): void {
-  // Variables may be secrets.
-  const { image, gpus, sharedMemory, user } = choice;
-  const kept = { image, gpus, sharedMemory, user };
-  try {
-    localStorage.setItem(key(baseUrl), JSON.stringify(kept));
-  } catch {
-    // The browser keeps nothing for us: then nothing is remembered.
-  }
-}
-
-function recall(baseUrl: string): Partial<IChoice> {
-  try {
-    const kept: unknown = JSON.parse(localStorage.getItem(key(baseUrl)) ?? '');
-    if (isObject(kept)) {
-      const { image, gpus, sharedMemory, user } = kept;
-      return {
-        ...(typeof image === 'string' ? { image } : {}),
-        ...(typeof gpus === 'number' ? { gpus } : {}),
-        ...(typeof sharedMemory === 'string' ? { sharedMemory } : {}),
-        ...(typeof user === 'string' ? { user } : {})
-      };
-    }
-  } catch {
-    // Nothing was kept, or by another version.
-  }
-  return {};
-}
-
-function key(baseUrl: string): string {
-  return `jupyter-dlenv:last-launch:${baseUrl}`;
 }

@@ -6,7 +6,7 @@ import * as React from 'react';
 import { COMMANDS } from './commandIds';
 import { duration, gigabytes, ratio, summary } from './format';
 import { Button, Meter, State } from './parts';
-import { phaseWord } from './progress';
+import { phaseWord } from './phases';
 import { useServices } from './services';
 import type { IJob } from './wireJobs';
 import { Words } from './words';

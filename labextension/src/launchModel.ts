@@ -7,8 +7,9 @@ import { type ISignal, Signal } from '@lumino/signaling';
 
 import { type API, failureOf, isMissingRoute } from './api';
 import type { GpusModel } from './gpus';
-import { groupImages, type IImageGroups } from './images';
+import { groupImages, type IImageGroups, PROJECT } from './images';
 import {
+  fromProject,
   type IChoice,
   NOTHING_CHOSEN,
   suggestName,
@@ -16,9 +17,10 @@ import {
 } from './launchRequest';
 import type { IFailure } from './wire';
 import type { ILocalImage } from './wireDoctor';
-import type { ICheckedSpec, IGpu, IProblem } from './wireGpus';
+import type { IBoard, ICheckedSpec, IDevice, IProblem } from './wireGpus';
 import type { IOffer, IRemoteTag, ISheet } from './wireImages';
 import type { IJob } from './wireJobs';
+import type { IProject } from './wireProject';
 
 /** Milliseconds without a key pressed. */
 const SETTLE = 250;
@@ -29,6 +31,10 @@ export interface ILaunchOptions {
   readonly taken: () => ReadonlySet<string>;
   /** What was launched last. */
   readonly last: Partial<IChoice> | null;
+  /** Images that were launched before. */
+  readonly recent: readonly string[];
+  /** Of the server's files, where a project may be. */
+  readonly directory: string;
   readonly remember: (choice: IChoice) => void;
 }
 
@@ -59,6 +65,8 @@ export class LaunchModel implements IDisposable {
       offers: this._offers,
       local: this._local,
       remote: this._tags,
+      recent: this._options.recent,
+      project: this._project,
       query: this._query
     });
   }
@@ -85,6 +93,21 @@ export class LaunchModel implements IDisposable {
   /** Why the images cannot be listed. */
   get imagesFailure(): IFailure | null {
     return this._imagesFailure;
+  }
+
+  /** The key of the image that was picked; empty where the image itself tells. */
+  get picked(): string {
+    return this._picked;
+  }
+
+  /** The project's image is the very one that its lock names. */
+  get isPinned(): boolean {
+    return this._project?.isPinned ?? false;
+  }
+
+  /** Why the project of this folder cannot be offered. */
+  get projectFailure(): IFailure | null {
+    return this._projectFailure;
   }
 
   get isLaunching(): boolean {
@@ -139,25 +162,57 @@ export class LaunchModel implements IDisposable {
     this._changed.emit();
   }
 
-  /** A GPU was picked by hand, or put back. */
-  toggle(gpu: IGpu): void {
+  /**
+   * An image was picked.
+   *
+   * @param key - Of its row, if another row may have the same image.
+   */
+  pick(image: string, key = ''): void {
+    this._picked = key;
+    if (key === PROJECT && this._project) {
+      if (!this._choice.project) {
+        this._before = this._choice;
+      }
+      this.update(fromProject(this._project));
+      // Another image gets another name.
+      this._isNameChosen = false;
+    } else {
+      // Everything as before the project; only a name is suggested anew.
+      const { name } = this._choice;
+      this._choice = { ...this._choice, ...this._before, name };
+      this._before = null;
+      this.update({ image });
+    }
+  }
+
+  /** A GPU or a part of one was picked by hand, or put back. */
+  toggle(device: IDevice): void {
+    const board = this._options.gpus.board;
+    // A program sees whole GPUs or parts, never both.
     const picked = new Set(
-      this._choice.devices.length > 0 ? this._choice.devices : this.taken
+      this.taken.filter(
+        uuid => isPart(uuid, board) === isPart(device.uuid, board)
+      )
     );
-    if (!picked.delete(gpu.uuid)) {
-      picked.add(gpu.uuid);
+    if (!picked.delete(device.uuid)) {
+      picked.add(device.uuid);
     }
     this.update({ devices: [...picked], gpus: picked.size });
   }
 
+  /** How many GPUs are wanted, whether they are counted or picked. */
+  get count(): number {
+    const { devices, gpus } = this._choice;
+    return devices.length > 0 ? this.taken.length : gpus;
+  }
+
   /** UUIDs of the GPUs that light up. */
   get taken(): readonly string[] {
-    return this._choice.devices.length > 0
-      ? this._choice.devices
-      : (this._options.gpus.board?.willBeTaken ?? []).slice(
-          0,
-          this._choice.gpus
-        );
+    const { board } = this._options.gpus;
+    const { devices, gpus } = this._choice;
+    return devices.length > 0
+      ? devices.flatMap(device => named(device, board))
+      : (board?.willBeTaken ?? []).slice(0, gpus);
   }
 
   /** Ask the registry for the tags of an image, once. */
@@ -203,9 +258,10 @@ export class LaunchModel implements IDisposable {
 
   private async _loadImages(): Promise<void> {
     const { api } = this._options;
-    const [offers, local] = await Promise.allSettled([
+    const [offers, local, project] = await Promise.allSettled([
       api.catalogue(),
-      api.images()
+      api.images(),
+      api.project(this._options.directory)
     ]);
     if (this._isDisposed) {
       return;
@@ -217,6 +273,11 @@ export class LaunchModel implements IDisposable {
       this._local = local.value;
     } else {
       this._imagesFailure = failureOf(local.reason);
+    }
+    if (project.status === 'fulfilled') {
+      this._project = project.value;
+    } else if (!isMissingRoute(project.reason)) {
+      this._projectFailure = failureOf(project.reason);
     }
     this._changed.emit();
   }
@@ -276,7 +337,13 @@ export class LaunchModel implements IDisposable {
   }
 
   private _onGpus(): void {
-    this._changed.emit();
+    const { board } = this._options.gpus;
+    const places = JSON.stringify([board?.free, board?.willBeTaken]);
+    // Their loads change all the time, and nothing of the form with them.
+    if (places !== this._places) {
+      this._places = places;
+      this._changed.emit();
+    }
   }
 
   private readonly _changed = new Signal<this, void>(this);
@@ -291,7 +358,31 @@ export class LaunchModel implements IDisposable {
   private _sheet: ISheet | null = null;
   private _failure: IFailure | null = null;
   private _imagesFailure: IFailure | null = null;
+  private _project: IProject | null = null;
+  private _projectFailure: IFailure | null = null;
+  private _picked = '';
+  private _places = '';
+  /** What stood in the form before the project's own. */
+  private _before: IChoice | null = null;
   private _isNameChosen = false;
   private _isLaunching = false;
   private _isDisposed = false;
+}
+
+function isPart(uuid: string, board: IBoard | null): boolean {
+  return (board?.gpus ?? []).some(gpu => gpu.mig.some(m => m.uuid === uuid));
+}
+
+/** UUIDs of what somebody wrote as an index, a UUID or `all`. */
+function named(device: string, board: IBoard | null): readonly string[] {
+  const [index, part] = device.split(':').map(Number);
+  if (device !== 'all' && Number.isNaN(index)) {
+    return [device];
+  }
+  return (board?.gpus ?? [])
+    .filter(gpu => device === 'all' || gpu.index === index)
+    .flatMap(gpu =>
+      part === undefined ? [gpu] : gpu.mig.filter(m => m.index === part)
+    )
+    .map(found => found.uuid);
 }

@@ -1,7 +1,8 @@
 /**
  * What a user has chosen in the launch form, and the same as a request and as commands.
  */
-import type { JSONRecord } from './wire';
+import { type JSONRecord, isObject, text, texts } from './wire';
+import type { IProject } from './wireProject';
 
 export interface IMountChoice {
   readonly source: string;
@@ -33,6 +34,8 @@ export interface IChoice {
   readonly variables: readonly IVariableChoice[];
   readonly sharedMemory: string;
   readonly user: string;
+  /** Whose `dlenv.toml` this began with; what no field shows is taken from there. */
+  readonly project: IProject | null;
 }
 
 export const DEFAULT_SHARED_MEMORY = '8g';
@@ -47,14 +50,28 @@ export const NOTHING_CHOSEN: IChoice = {
   ports: [],
   variables: [],
   sharedMemory: DEFAULT_SHARED_MEMORY,
-  user: 'caller'
+  user: 'caller',
+  project: null
 };
+
+/** Of a request, what fields of the form show. */
+const SHOWN = [
+  'name',
+  'image',
+  'gpus',
+  'mounts',
+  'ports',
+  'env',
+  'shm_size',
+  'user'
+];
 
 /**
  * The body of `POST environments`; rows that nobody filled in are left out.
  */
 export function toRequest(choice: IChoice): JSONRecord {
   const body: Record<string, unknown> = {
+    ...hidden(choice.project),
     name: choice.name,
     image: choice.image,
     gpus: gpusWord(choice)
@@ -84,17 +101,49 @@ export function toRequest(choice: IChoice): JSONRecord {
 }
 
 /**
+ * What a project wants, in the fields of the form.
+ */
+export function fromProject(project: IProject): Partial<IChoice> {
+  const { spec, name, image } = project;
+  const gpus = spec['gpus'];
+  const size = spec['shm_size'];
+  const env = isObject(spec['env']) ? spec['env'] : {};
+  return {
+    project,
+    name,
+    image,
+    gpus: typeof gpus === 'number' ? gpus : devicesOf(gpus).length,
+    devices: devicesOf(gpus),
+    mounts: texts(spec, 'mounts').map(mount => {
+      const [source = '', target = '', mode] = mount.split(':');
+      return { source, target, readOnly: mode === 'ro' };
+    }),
+    ports: texts(spec, 'ports').map(port => {
+      const [, host = '', container = port] =
+        /^(?:127\.0\.0\.1:)?(.*):([^:]*)$/.exec(port) ?? [];
+      return { container, host: host === '0' ? '' : host };
+    }),
+    variables: Object.entries(env).map(([key, value]) => ({
+      name: key,
+      value: String(value)
+    })),
+    ...(typeof size === 'number' ? { sharedMemory: memoryWord(size) } : {}),
+    ...(spec['user'] === undefined ? {} : { user: text(spec, 'user') })
+  };
+}
+
+/**
  * The same launch as a line for a shell.
  */
 export function toShell(choice: IChoice): string {
-  return `jupyter dlenv launch ${options(choice)}`;
+  return `jupyter dlenv launch ${line(choice)}`;
 }
 
 /**
  * The same launch as a line for a notebook.
  */
 export function toMagic(choice: IChoice): string {
-  return `%dlenv launch ${options(choice)}`;
+  return `%dlenv launch ${line(choice)}`;
 }
 
 /**
@@ -117,11 +166,49 @@ export function suggestName(image: string, taken: ReadonlySet<string>): string {
   return name;
 }
 
-function options(choice: IChoice): string {
+/** An option of the command line, and its value if it takes one. */
+type Option = readonly [string, string];
+
+/** Those that a later one of the same name adds to, and does not replace. */
+const LISTS = ['--mount', '--publish', '--env'];
+
+function line(choice: IChoice): string {
+  const wanted = options(choice);
+  const { project } = choice;
+  if (project) {
+    const said = options({ ...NOTHING_CHOSEN, ...fromProject(project) });
+    const has = (list: readonly Option[], [name, value]: Option): boolean =>
+      list.some(
+        item => item[0] === name && (!LISTS.includes(name) || item[1] === value)
+      );
+    const gone = said.filter(option => !has(wanted, option));
+    // What the file adds to a list, no option takes away.
+    if (gone.every(([name]) => !LISTS.includes(name))) {
+      const changed = wanted.filter(
+        ([name, value]) => !said.some(o => o[0] === name && o[1] === value)
+      );
+      const back = gone.map(([name]): Option => [name, USUAL[name] ?? '']);
+      return written([['--file', project.path], ...changed, ...back]);
+    }
+  }
+  const what: Option = project?.buildDir
+    ? ['--build', project.buildDir]
+    : [choice.image, ''];
+  return written([what, ...wanted]);
+}
+
+/** What options have to say to take back what a file says. */
+const USUAL: Readonly<Record<string, string>> = {
+  '--gpus': '0',
+  '--shm-size': DEFAULT_SHARED_MEMORY,
+  '--user': 'caller'
+};
+
+function options(choice: IChoice): readonly Option[] {
   const request = toRequest(choice);
-  const words = [choice.image];
+  const found: Option[] = [];
   const add = (option: string, value: unknown): void => {
-    words.push(option, String(value));
+    found.push([option, String(value)]);
   };
   if (choice.name) {
     add('--name', choice.name);
@@ -130,7 +217,7 @@ function options(choice: IChoice): string {
     add('--gpus', request['gpus']);
   }
   if (choice.waits) {
-    words.push('--wait-for-gpus');
+    add('--wait-for-gpus', '');
   }
   for (const mount of list(request['mounts'])) {
     add('--mount', mount);
@@ -147,7 +234,14 @@ function options(choice: IChoice): string {
   if (request['user'] !== undefined) {
     add('--user', request['user']);
   }
-  return words.map(shellWord).join(' ');
+  return found;
+}
+
+function written(words: readonly Option[]): string {
+  return words
+    .flatMap(([name, value]) => (value ? [name, value] : [name]))
+    .map(shellWord)
+    .join(' ');
 }
 
 /**
@@ -160,9 +254,33 @@ function shellWord(word: string): string {
 }
 
 function gpusWord(choice: IChoice): number | string {
-  return choice.devices.length > 0
-    ? `device=${choice.devices.join(',')}`
-    : choice.gpus;
+  const { devices } = choice;
+  return devices[0] === 'all'
+    ? 'all'
+    : devices.length > 0
+      ? `device=${devices.join(',')}`
+      : choice.gpus;
+}
+
+/** `device=0,3`, or UUIDs; of `all`, nobody knows here how many those are. */
+function devicesOf(gpus: unknown): readonly string[] {
+  return typeof gpus === 'string'
+    ? gpus.replace(/^device=/, '').split(',')
+    : [];
+}
+
+/** What a project says that no field shows. */
+function hidden(project: IProject | null): JSONRecord {
+  const entries = Object.entries(project?.spec ?? {});
+  return {
+    ...Object.fromEntries(entries.filter(([key]) => !SHOWN.includes(key))),
+    ...(project?.buildDir ? { build_dir: project.buildDir } : {})
+  };
+}
+
+function memoryWord(bytes: number): string {
+  const gibibytes = bytes / 1024 ** 3;
+  return Number.isInteger(gibibytes) ? `${gibibytes}g` : String(bytes);
 }
 
 function mountWord(mount: IMountChoice): string {

@@ -6,6 +6,7 @@ import * as React from 'react';
 import { gigabytes, size } from './format';
 import type { LaunchModel } from './launchModel';
 import { FieldError } from './launchAdvanced';
+import { sliceName } from './gpuTile';
 import { Button, Fact, Icon } from './parts';
 import { useServices } from './services';
 import { text, texts } from './wire';
@@ -82,7 +83,7 @@ function Note(props: { readonly model: LaunchModel }): JSX.Element {
           <button
             type="button"
             className="jp-DLEnv-link"
-            onClick={() => model.update({ image: withTag(suggestion, model) })}
+            onClick={() => model.pick(withTag(suggestion, model))}
           >
             {trans.__('Use %1, which works here', suggestion)}
           </button>
@@ -133,7 +134,7 @@ function Checks(props: { readonly sheet: ISheet }): JSX.Element | null {
         )}
         {sheet.driver !== '' && sheet.hostDriver !== '' && (
           <Fact icon={icons[driver]} tone={driver} label={trans.__('Driver')}>
-            {trans.__('%1, made for %2', sheet.hostDriver, sheet.driver)}
+            {trans.__('%1, for %2', sheet.hostDriver, sheet.driver)}
           </Fact>
         )}
         <Fact
@@ -179,20 +180,33 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
   const spec = model.checked?.spec;
   const mounts = spec ? texts(spec, 'mounts') : [];
   const ports = spec ? texts(spec, 'ports') : [];
-  const taken = (gpus.board?.gpus ?? [])
-    .filter(gpu => model.taken.includes(gpu.uuid))
-    .map(gpu => gpu.index);
+  const taken = (gpus.board?.gpus ?? []).flatMap(gpu => [
+    ...(model.taken.includes(gpu.uuid) ? [String(gpu.index)] : []),
+    ...gpu.mig
+      .filter(part => model.taken.includes(part.uuid))
+      .map(part => trans.__('%1 of GPU %2', sliceName(part), gpu.index))
+  ]);
   return (
     <>
       <h3 className="jp-DLEnv-h3">{trans.__('Settings')}</h3>
       <dl className="jp-DLEnv-facts">
         <Fact label={trans.__('GPUs')}>
-          {choice.gpus === 0
+          {model.count === 0 && choice.devices.length === 0
             ? trans.__('none')
             : taken.length > 0
               ? taken.join(', ')
               : String(choice.gpus)}
         </Fact>
+        {choice.project && (
+          <Fact
+            label={trans.__('Project')}
+            note={choice.project.beyond.join(', ')}
+          >
+            <span className="jp-DLEnv-path" title={choice.project.path}>
+              <bdi>{choice.project.path}</bdi>
+            </span>
+          </Fact>
+        )}
         {mounts.map(mount => {
           const [source = '', target = '', mode] = mount.split(':');
           return (

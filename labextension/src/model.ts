@@ -21,15 +21,29 @@ const FREQUENCY = { interval: 60_000, backoff: true, max: 300_000 };
 const SETTLE = 100;
 
 export class EnvironmentsModel implements IEnvironments, IDisposable {
-  constructor(list: () => Promise<readonly IEnvironment[]>) {
+  /**
+   * @param list - Asks the server.
+   * @param begin - When it is asked for the first time; by default at once.
+   */
+  constructor(
+    list: () => Promise<readonly IEnvironment[]>,
+    begin?: Promise<unknown>
+  ) {
     this._list = list;
     this._poll = new Poll({
+      auto: begin === undefined,
       name: 'jupyter-dlenv:environments',
       factory: () => this._fetch(),
       frequency: FREQUENCY,
       linger: 0,
       standby: 'when-hidden'
     });
+    const start = (): void => {
+      if (!this.isDisposed && this._requests === 0) {
+        void this._poll.start();
+      }
+    };
+    void begin?.then(start, start);
     document.addEventListener('visibilitychange', this._onVisibilityChange);
   }
 
@@ -96,19 +110,23 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
       throw error;
     }
     if (!isLate()) {
+      const isFirst = !this._isReady;
       this._isReady = true;
-      this._take(environments, null);
+      this._take(environments, null, isFirst);
     }
   }
 
   private _take(
     environments: readonly IEnvironment[],
-    failure: IFailure | null
+    failure: IFailure | null,
+    // That there is none is news, too.
+    isFirst = false
   ): void {
     const before = JSON.stringify([this._environments, this._failure]);
-    this._environments = environments;
-    this._failure = failure;
-    if (before !== JSON.stringify([environments, failure])) {
+    const now = JSON.stringify([environments, failure]);
+    if (isFirst || before !== now) {
+      this._environments = kept(environments, this._environments);
+      this._failure = failure;
       this._changed.emit();
     }
   }
@@ -126,4 +144,13 @@ export class EnvironmentsModel implements IEnvironments, IDisposable {
   private _isReady = false;
   private _failure: IFailure | null = null;
   private _environments: readonly IEnvironment[] = [];
+}
+
+/** The same list; what is as it was is the object that it was, and is not drawn again. */
+function kept(
+  environments: readonly IEnvironment[],
+  before: readonly IEnvironment[]
+): readonly IEnvironment[] {
+  const known = new Map(before.map(item => [JSON.stringify(item), item]));
+  return environments.map(item => known.get(JSON.stringify(item)) ?? item);
 }

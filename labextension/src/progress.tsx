@@ -8,6 +8,7 @@ import { Failure } from './failure';
 import { duration, gigabytes, imageName, ratio, summary } from './format';
 import { Layers } from './layers';
 import { Button, CopyButton, Icon, Mark, Meter, State } from './parts';
+import { phaseWord } from './phases';
 import { useNow, useServices, useShown, useSignal } from './services';
 import type { View } from './view';
 import { hasEnded, type IJob, type Phase, PHASES } from './wireJobs';
@@ -332,30 +333,4 @@ function took(
   const later = [...job.began.values()].filter(time => time > began);
   const end = later.length > 0 ? Math.min(...later) : now;
   return duration(end - began, trans);
-}
-
-export function phaseWord(
-  phase: Phase,
-  trans: Parameters<typeof duration>[1]
-): string {
-  switch (phase) {
-    case 'queued':
-      return trans.__('Queued');
-    case 'pulling':
-      return trans.__('Pulling');
-    case 'preparing':
-      return trans.__('Preparing');
-    case 'waiting':
-      return trans.__('Waiting for GPUs');
-    case 'creating':
-      return trans.__('Creating');
-    case 'starting':
-      return trans.__('Starting');
-    case 'ready':
-      return trans.__('Ready');
-    case 'failed':
-      return trans.__('Failed');
-    case 'cancelled':
-      return trans.__('Cancelled');
-  }
 }

@@ -45,23 +45,36 @@ export function useServices(): IServices {
 }
 
 /**
- * A value that changes when a signal says so.
+ * A value that changes when a signal says so; nothing is drawn again while it is the same.
  */
 export function useSignal<T>(
   signal: ISignal<unknown, unknown>,
   read: () => T
 ): T {
   const [, draw] = React.useReducer((count: number) => count + 1, 0);
+  const value = read();
+  const last = React.useRef({ read, value });
+  last.current = { read, value };
   React.useEffect(() => {
-    const slot = (): void => draw();
+    const slot = (): void => {
+      if (!isSame(last.current.read(), last.current.value)) {
+        draw();
+      }
+    };
     signal.connect(slot);
     // Something may have changed between drawing and this.
-    draw();
+    slot();
     return () => {
       signal.disconnect(slot);
     };
   }, [signal]);
-  return read();
+  return value;
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return Array.isArray(a) && Array.isArray(b)
+    ? a.length === b.length && a.every((item, index) => item === b[index])
+    : a === b;
 }
 
 /**

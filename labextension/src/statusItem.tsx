@@ -6,7 +6,7 @@ import type { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { COMMANDS } from './commandIds';
-import { EnvironmentState, LiveGpus } from './environmentItem';
+import { EnvironmentState, LiveGpus, Uptime } from './environmentItem';
 import { GIB, gpuMemory, percent, summary } from './format';
 import { Button, Icon, Sparkline } from './parts';
 import { type IServices, useServices, useSignal } from './services';
@@ -125,6 +125,9 @@ function Popover(props: {
         <span className="jp-DLEnv-clip">
           {summary(environment.image, environment.gpus, trans)}
         </span>
+        {environment.started && (
+          <Uptime since={Date.parse(environment.started)} />
+        )}
       </div>
       {mine.length > 0 && (
         <>

@@ -26,7 +26,10 @@ export class View extends ReactWidget implements IShown {
   protected override render(): JSX.Element {
     return (
       <Services.Provider value={this._services}>
-        {this._content(this)}
+        <React.Suspense fallback={null}>
+          {this._content(this)}
+          <Loaded onLoaded={this._onLoaded} />
+        </React.Suspense>
       </Services.Provider>
     );
   }
@@ -47,5 +50,19 @@ export class View extends ReactWidget implements IShown {
     (first ?? this.node).focus();
   }
 
+  /** What should have had the focus may have come only now. */
+  private readonly _onLoaded = (): void => {
+    if (this.node === document.activeElement) {
+      this.onActivateRequest();
+    }
+  };
+
   private readonly _shownChanged = new Signal<this, void>(this);
+}
+
+/** Beside something that is loaded, it is on the page when that is. */
+function Loaded(props: { readonly onLoaded: () => void }): null {
+  const { onLoaded } = props;
+  React.useEffect(onLoaded, [onLoaded]);
+  return null;
 }

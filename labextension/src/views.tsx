@@ -7,16 +7,37 @@ import type { LabIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { COMMANDS } from './commandIds';
-import { Connect } from './connect';
-import { Doctor } from './doctor';
-import { connectIcon, doctorIcon, environmentIcon, logIcon } from './icons';
-import { LaunchForm } from './launchForm';
-import { Logs } from './logs';
-import { Progress } from './progress';
+import {
+  connectIcon,
+  doctorIcon,
+  environmentIcon,
+  logIcon,
+  takeAlongIcon
+} from './icons';
 import type { IServices } from './services';
 import { View } from './view';
 
 type Panel = MainAreaWidget<View>;
+
+// Each is loaded when it is first looked at: JupyterLab starts without them.
+const Connect = React.lazy(async () => ({
+  default: (await import('./connect')).Connect
+}));
+const Doctor = React.lazy(async () => ({
+  default: (await import('./doctor')).Doctor
+}));
+const LaunchForm = React.lazy(async () => ({
+  default: (await import('./launchForm')).LaunchForm
+}));
+const Logs = React.lazy(async () => ({
+  default: (await import('./logs')).Logs
+}));
+const Progress = React.lazy(async () => ({
+  default: (await import('./progress')).Progress
+}));
+const TakeAlong = React.lazy(async () => ({
+  default: (await import('./takeAlong')).TakeAlong
+}));
 
 export class Views {
   constructor(
@@ -29,6 +50,7 @@ export class Views {
       ['launch', COMMANDS.showLaunch],
       ['connect', COMMANDS.connect],
       ['logs', COMMANDS.logs],
+      ['take', COMMANDS.takeAlong],
       ['doctor', COMMANDS.doctor]
     ] as const) {
       const tracker = new WidgetTracker<Panel>({
@@ -43,7 +65,10 @@ export class Views {
     }
   }
 
-  form(image: string): Panel {
+  /**
+   * @param directory - Of the server's files, where a project may be.
+   */
+  form(image: string, directory: string): Panel {
     const { trans, run } = this._services;
     const panel: Panel = this._open(
       'form',
@@ -54,6 +79,7 @@ export class Views {
         <LaunchForm
           view={view}
           initial={image ? { image } : {}}
+          directory={directory}
           onLaunched={job => {
             this._here.add(job.id);
             // First: an area of Notebook 7 folds when what it shows is closed.
@@ -96,6 +122,17 @@ export class Views {
       name,
       logIcon,
       view => <Logs view={view} name={name} />,
+      { name }
+    );
+  }
+
+  takeAlong(name: string): Panel {
+    return this._open(
+      'take',
+      `jupyter-dlenv-take-${name}`,
+      name,
+      takeAlongIcon,
+      () => <TakeAlong name={name} />,
       { name }
     );
   }

@@ -86,12 +86,17 @@ def screenshot(page: Page, name: str) -> None:
 
 @contextmanager
 def running_lab(
-    *, engine: str, owner: str, environ: Mapping[str, str] | None = None
+    *,
+    engine: str,
+    owner: str,
+    environ: Mapping[str, str] | None = None,
+    with_extension: bool = True,
 ) -> Iterator[Lab]:
     """Run a server with a home of its own, and remove at the end what was launched.
 
     Args:
         environ: The variables of the server; by default those of whoever runs the tests.
+        with_extension: Without, it is a JupyterLab that has never heard of us.
     """
     with tempfile.TemporaryDirectory(prefix="dl-", dir="/tmp", ignore_cleanup_errors=True) as home:
         directories = _directories(Path(home))
@@ -101,8 +106,17 @@ def running_lab(
         )
         _write_json(
             directories["JUPYTER_CONFIG_DIR"] / "labconfig/page_config.json",
-            # It asks the internet for news, and then covers what a test wants to click.
-            {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
+            {
+                "disabledExtensions": {
+                    # It asks the internet for news, and then covers what a test wants to click.
+                    "@jupyterlab/apputils-extension:announcements": True,
+                    "jupyter-dlenv": not with_extension,
+                }
+            },
+        )
+        _write_json(
+            directories["JUPYTER_CONFIG_DIR"] / "jupyter_server_config.json",
+            {"ServerApp": {"jpserver_extensions": {"jupyter_dlenv": with_extension}}},
         )
         notebooks = Path(home) / "notebooks"
         notebooks.mkdir()
@@ -131,7 +145,8 @@ def running_lab(
             try:
                 yield lab
             finally:
-                lab.remove_all()
+                if with_extension:
+                    lab.remove_all()
         finally:
             server.terminate()
             try:

@@ -1,46 +1,82 @@
 """Takes pictures of every view, for people to look at: ``make screenshots``.
 
 The pages are those of a real JupyterLab; what the server answers is prepared (``showroom.py``),
-so that there are eight GPUs and NVIDIA's images in the pictures.
+so that there are eight GPUs and NVIDIA's images in the pictures.  With names of pictures as
+arguments, only those groups are taken that begin with one: ``python -m browser.screenshots form``.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from .lab import ARTIFACTS, Lab, running_lab
 from .showroom import (
     BUILD_LOG,
+    PROJECT,
     UNREACHABLE,
     Showroom,
+    breathing,
     failed,
     many_environments,
     preparing,
     pulling,
 )
-from .views import LAB_LOADS, form, open_lab, open_sidebar, panel, run_cell, run_command
+from .views import LAB_LOADS, form, open_lab, open_sidebar, panel, row, run_cell, run_command
 
+PACKAGE = Path(__file__).parents[2] / "jupyter_dlenv"
 OUT = ARTIFACTS / "screenshots"
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 HIGH_CONTRAST = "JupyterLab Dark High Contrast"
-CHINESE = {"locale": "zh_CN"}
 NAME = "bert-finetune"
 #: What JupyterLab takes if the machine has it; where tests run, there are few fonts.
 FONTS = """:root {
     --jp-ui-font-family: Inter, 'Noto Sans CJK SC', sans-serif !important;
     --jp-code-font-family-default: 'DejaVu Sans Mono', monospace !important;
 }"""
-CODE = "import socket\nsocket.gethostname()"
+CODE = 'import os\nos.environ["DLENV_ENVIRONMENT"]'
+#: As many as fill the graphs of loads.
+LOOKS = 60
+
+
+@dataclass(frozen=True)
+class Look:
+    """One language and theme, and what its pictures' names end in."""
+
+    suffix: str = ""
+    theme: str = LIGHT
+    locale: str = ""
+    words: dict[str, list[str]] = field(default_factory=dict)
+
+    def say(self, message: str, *filled: object) -> str:
+        """Return what the front end says for a message."""
+        text = self.words.get(message, [message])[0]
+        return re.sub(r"%(\d)", lambda m: str(filled[int(m[1]) - 1]), text)
+
+    def choose(self, lab: Lab) -> None:
+        lab.set_setting("@jupyterlab/apputils-extension:themes", {"theme": self.theme})
+        locale = {"locale": self.locale} if self.locale else {}
+        lab.set_setting("@jupyterlab/translation-extension:plugin", locale)
+
+
+CHINESE = Look(
+    suffix="-zh",
+    locale="zh_CN",
+    words=json.loads((PACKAGE / "locale/zh_CN/LC_MESSAGES/jupyter_dlenv.json").read_text()),
+)
 
 
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
+    wanted = tuple(sys.argv[1:])
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with (
         running_lab(engine="process", owner="pictures") as lab,
@@ -48,65 +84,149 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         lab.launch(name=NAME, image="python")
-        for theme, suffix in ((LIGHT, ""), (DARK, "-dark")):
-            lab.set_setting("@jupyterlab/apputils-extension:themes", {"theme": theme})
-            everything(browser, lab, suffix)
-        lab.set_setting("@jupyterlab/apputils-extension:themes", {"theme": HIGH_CONTRAST})
-        high_contrast(browser, lab)
-        lab.set_setting("@jupyterlab/apputils-extension:themes", {"theme": LIGHT})
-        notebook_7(browser, lab)
-        lab.set_setting("@jupyterlab/translation-extension:plugin", CHINESE)
-        chinese(browser, lab)
+        for name in ("train", "eval"):
+            write_notebook(lab, name)
+        for look in (Look(), Look(suffix="-dark", theme=DARK), CHINESE):
+            look.choose(lab)
+            for group in GROUPS:
+                if group.__name__.startswith(wanted or ("",)):
+                    group(browser, lab, look)
+        for look, others in (
+            (Look(suffix="-high-contrast", theme=HIGH_CONTRAST), (forms, launches, connecting)),
+            (Look(), (notebook_7,)),
+        ):
+            look.choose(lab)
+            for group in others:
+                if group.__name__.startswith(wanted or ("",)):
+                    group(browser, lab, look)
         browser.close()
     print(f"{len(list(OUT.glob('*.png')))} pictures are in {OUT}")
 
 
-def everything(browser: Browser, lab: Lab, suffix: str) -> None:
-    room = Showroom()
-    with at(browser, lab, room) as page:
-        shoot(page, f"launcher{suffix}")
-        fill_form(page)
-        shoot(page, f"form{suffix}")
+def launcher(browser: Browser, lab: Lab, look: Look) -> None:
+    with at(browser, lab, Showroom()) as page:
+        shoot(page, "launcher", look)
+
+
+def forms(browser: Browser, lab: Lab, look: Look) -> None:
+    with at(browser, lab, Showroom(project=PROJECT)) as page:
+        recently(page, lab, "nvcr.io/nvidia/nemo:25.09")
+        fill_form(page, look)
+        shoot(page, "form", look)
+        part = form(page).get_by_role("checkbox", name="3g.40gb")
+        part.click()
+        expect(part).to_be_checked()
+        form(page).get_by_role("button", name="bert-distil").click()
+        part.click()
+        shoot(page, "form-project-and-slice", look)
     room = Showroom(problems=[problem("shm_size", "700g of shared memory is more than this "
                                       "host has.", "It has 512 GB.")])  # fmt: skip
     with at(browser, lab, room, height=1150) as page:
         # A field that is wrong opens the advanced part by itself.
-        fill_form(page)
-        add_rows(page)
-        form(page).get_by_label("Shared memory").fill("700g")
-        shoot(page, f"form-advanced{suffix}")
-    room = Showroom(jobs=[pulling()])
-    with at(browser, lab, room) as page:
+        fill_form(page, look)
+        add_rows(page, look)
+        form(page).get_by_label(look.say("Shared memory")).fill("700g")
+        shoot(page, "form-advanced", look)
+
+
+def launches(browser: Browser, lab: Lab, look: Look) -> None:
+    with at(browser, lab, Showroom(jobs=[pulling()])) as page:
         show_launch(page)
-        shoot(page, f"progress{suffix}")
-        open_sidebar(page)
-        widen_sidebar(page, 70)
-        open_notebook(page)
-        shoot(page, f"sidebar{suffix}")
-        page.locator(".jp-DLEnv-statusitem").click()
-        shoot(page, f"status{suffix}")
+        shoot(page, "progress", look)
     with at(browser, lab, Showroom(jobs=[preparing()], log=BUILD_LOG)) as page:
         show_launch(page)
-        panel(page).get_by_role("button", name="Build log").click()
-        shoot(page, f"build{suffix}")
+        panel(page).get_by_role("button", name=look.say("Build log")).click()
+        shoot(page, "build", look)
     with at(browser, lab, Showroom(jobs=[failed()])) as page:
         show_launch(page)
-        expect(panel(page).get_by_text("1 failed")).to_be_visible()
-        shoot(page, f"failure{suffix}")
+        expect(panel(page).get_by_text(look.say("%1 failed", 1))).to_be_visible()
+        shoot(page, "failure", look)
+
+
+def working(browser: Browser, lab: Lab, look: Look) -> None:
+    room = Showroom(jobs=[pulling()], board=breathing())
+    with at(browser, lab, room) as page:
+        open_sidebar(page)
+        widen_sidebar(page, 70)
+        for name in ("eval", "train"):
+            run_command(page, "docmanager:open", path=f"{name}.ipynb")
+            expect(page.locator(".jp-NotebookPanel:visible")).to_have_count(1)
+        if CODE not in page.locator(".jp-NotebookPanel:visible").inner_text():
+            run_cell(page, CODE)
+        expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
+        for _ in range(LOOKS):
+            with page.expect_response("**/dlenv/api/gpus*"):
+                run_command(page, "dlenv:refresh")
+        shoot(page, "sidebar", look)
+        page.locator(".jp-DLEnv-statusitem").click()
+        expect(page.locator(".jp-DLEnv-popover")).to_be_visible()
+        room.jobs = [{**pulling(), "phase": "ready", "ended": "now"}]
+        # As if the laptop had slept: launches are asked for anew.
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.get_by_text(look.say("%1 is ready", "pytorch-25-10"))).to_be_visible()
+        shoot(page, "status", look)
+
+
+def dialogs(browser: Browser, lab: Lab, look: Look) -> None:
+    with at(browser, lab, Showroom()) as page:
+        open_sidebar(page)
+        row(page, NAME).get_by_role("button", name=look.say("More actions for %1", NAME)).click()
+        expect(page.locator(".lm-Menu")).to_be_visible()
+        shoot(page, "menu", look)
+        page.keyboard.press("Escape")
+        for name, command in (
+            ("remove", "dlenv:remove-environment"),
+            ("other-gpus", "dlenv:recreate-environment"),
+        ):
+            run_command(page, command, name=NAME)
+            expect(page.get_by_role("dialog")).to_be_visible()
+            shoot(page, f"dialog-{name}", look)
+            page.keyboard.press("Escape")
+        run_command(page, "docmanager:open", path="train.ipynb")
+        expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
+        run_command(page, "dlenv:move-notebook")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        shoot(page, "dialog-move", look)
+
+
+def dying(browser: Browser, lab: Lab, look: Look) -> None:
+    with at(browser, lab, Showroom()) as page:
+        name = f"oom{look.suffix}"
+        write_notebook(lab, name, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+        run_command(page, "docmanager:open", path=f"{name}.ipynb")
+        expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
+        page.wait_for_function(
+            "async () => Boolean(await window.jupyterapp.shell.currentWidget"
+            "?.sessionContext?.session?.kernel?.info)"
+        )
+        run_command(page, "notebook:run-all-cells")
+        last_words = page.get_by_role("button", name=look.say("Last words"))
+        expect(last_words).to_be_visible(timeout=30_000)
+        # JupyterLab's own, which does not know why.
+        page.locator(".jp-Dialog .jp-mod-accept").click()
+        shoot(page, "kernel-died", look)
+        last_words.click()
+        expect(page.locator(".jp-DLEnv-lastwords")).to_be_visible()
+        shoot(page, "dialog-last-words", look)
+
+
+def connecting(browser: Browser, lab: Lab, look: Look) -> None:
     with at(browser, lab, Showroom()) as page:
         run_command(page, "dlenv:connect-environment", name=NAME)
-        expect(panel(page).get_by_text("Where are you?")).to_be_visible()
-        shoot(page, f"connect{suffix}")
-        panel(page).get_by_role("radio", name="Only this Jupyter URL").click()
+        expect(panel(page).get_by_text(look.say("Where are you?"))).to_be_visible()
+        shoot(page, "connect", look)
+        panel(page).get_by_role("radio", name=look.say("Only this Jupyter URL")).click()
         panel(page).get_by_role("button", name="PyCharm").click()
-        shoot(page, f"connect-jupyter-url{suffix}")
+        shoot(page, "connect-jupyter-url", look)
+        run_command(page, "dlenv:take-environment-along", name=NAME)
+        expect(panel(page).get_by_text("devcontainer.json")).to_be_visible()
+        shoot(page, "take-along", look)
         run_command(page, "dlenv:check-health")
-        expect(panel(page).get_by_text("1 failed")).to_be_visible()
-        shoot(page, f"doctor{suffix}")
-    sidebars(browser, lab, suffix)
+        expect(panel(page).get_by_text(look.say("%1 failed", 1))).to_be_visible()
+        shoot(page, "doctor", look)
 
 
-def sidebars(browser: Browser, lab: Lab, suffix: str) -> None:
+def sidebars(browser: Browser, lab: Lab, look: Look) -> None:
     for name, room in (
         ("narrow", Showroom(jobs=[pulling()])),
         ("empty", Showroom(environments=[])),
@@ -116,34 +236,20 @@ def sidebars(browser: Browser, lab: Lab, suffix: str) -> None:
         with at(browser, lab, room, width=900) as page:
             open_sidebar(page)
             page.wait_for_load_state("networkidle")
-            shoot(page, f"sidebar-{name}{suffix}")
+            shoot(page, f"sidebar-{name}", look)
 
 
-def high_contrast(browser: Browser, lab: Lab) -> None:
-    with at(browser, lab, Showroom(jobs=[pulling()])) as page:
-        fill_form(page)
-        open_sidebar(page)
-        shoot(page, "form-high-contrast")
-
-
-def notebook_7(browser: Browser, lab: Lab) -> None:
+def notebook_7(browser: Browser, lab: Lab, look: Look) -> None:
     with at(browser, lab, Showroom(), path="tree") as page:
         run_command(page, "dlenv:create-environment")
-        form(page).get_by_role("button", name="PyTorch").click()
-        shoot(page, "notebook-7")
+        form(page).get_by_role("button", name="PyTorch Training").click()
+        shoot(page, "notebook-7", look)
 
 
-def chinese(browser: Browser, lab: Lab) -> None:
-    with at(browser, lab, Showroom(jobs=[pulling()])) as page:
-        fill_form(page, more="增加 GPU")
-        open_sidebar(page)
-        widen_sidebar(page, 70)
-        shoot(page, "form-zh")
-        run_command(page, "dlenv:connect-environment", name=NAME)
-        shoot(page, "connect-zh")
-        show_launch(page)
-        shoot(page, "progress-zh")
-    sidebars(browser, lab, "-zh")
+#: In the order of a first day.
+GROUPS: tuple[Callable[[Browser, Lab, Look], None], ...] = (
+    launcher, forms, launches, working, connecting, dialogs, dying, sidebars,
+)  # fmt: skip
 
 
 @contextmanager
@@ -158,8 +264,10 @@ def at(
 ) -> Iterator[Page]:
     """Open a page that sees the showroom."""
     context = browser.new_context(viewport={"width": width, "height": height})
+    context.set_default_timeout(30_000)
     page = context.new_page()
     room.attach(page)
+    page.route("**/api/kernelspecs*", name_kernel)
     if path == "lab":
         open_lab(page, lab)
     else:
@@ -170,33 +278,65 @@ def at(
     context.close()
 
 
-def fill_form(page: Page, more: str = "More GPUs") -> None:
+def name_kernel(route: Route) -> None:
+    """Call the kernel as one is called whose environment has NVIDIA's image and GPUs."""
+    answer = route.fetch()
+    specs = answer.json()
+    kernel = specs["kernelspecs"].get(f"dlenv-{NAME}")
+    if kernel:
+        kernel["spec"]["display_name"] = "PyTorch 25.10 ·\u00a02\u00a0GPUs"
+        logo = (PACKAGE / "kernels/logos/pytorch.svg").read_text()
+        kernel["resources"] = {"logo-svg": f"data:image/svg+xml,{logo.replace('#', '%23')}"}
+    route.fulfill(response=answer, json=specs)
+
+
+def write_notebook(lab: Lab, name: str, *cells: str) -> None:
+    """Put a notebook of the environment among the server's files."""
+    content = {
+        "cells": [
+            {"cell_type": "code", "source": cell, "metadata": {}, "outputs": [],
+             "execution_count": None, "id": str(number)}
+            for number, cell in enumerate(cells or ("",))
+        ],
+        "metadata": {"kernelspec": {"name": f"dlenv-{NAME}", "display_name": NAME}},
+        "nbformat": 4, "nbformat_minor": 5,
+    }  # fmt: skip
+    body = {"type": "notebook", "format": "json", "content": content}
+    lab.request("PUT", f"../../api/contents/{name}.ipynb", body)
+
+
+def recently(page: Page, lab: Lab, *images: str) -> None:
+    """Let the page's browser remember images that were launched."""
+    page.evaluate(
+        "([key, value]) => localStorage.setItem(key, value)",
+        [f"jupyter-dlenv:last-launch:{lab.url}", json.dumps({"images": images})],
+    )
+
+
+def fill_form(page: Page, look: Look) -> None:
     run_command(page, "dlenv:create-environment")
-    form(page).get_by_role("button", name="PyTorch").click()
+    form(page).get_by_role("button", name="PyTorch Training").click()
     form(page).get_by_role("radio", name="25.10-py3").click()
     for _ in range(2):
-        form(page).get_by_role("button", name=more).click()
+        form(page).get_by_role("button", name=look.say("More GPUs")).click()
     expect(form(page).get_by_role("checkbox", checked=True)).to_have_count(2)
 
 
-def add_rows(page: Page) -> None:
+def add_rows(page: Page, look: Look) -> None:
     for name in ("Add mount", "Add port", "Add variable"):
-        form(page).get_by_role("button", name=name).click()
-    form(page).get_by_label("Directory of this machine").fill("/data/wiki")
-    form(page).get_by_label("Port inside").fill("6006")
-    form(page).get_by_label("Name of the variable").fill("WANDB_MODE")
-    form(page).get_by_label("Value of the variable").fill("offline")
+        form(page).get_by_role("button", name=look.say(name)).click()
+    for name, value in (
+        ("Directory of this machine", "/data/wiki"),
+        ("Port inside", "6006"),
+        ("Name of the variable", "WANDB_MODE"),
+        ("Value of the variable", "offline"),
+    ):
+        form(page).get_by_label(look.say(name)).fill(value)
 
 
 def show_launch(page: Page) -> None:
     run_command(page, "dlenv:show-launch", id="job-pytorch-25-10", name="pytorch-25-10")
     expect(panel(page).get_by_role("heading", name="pytorch-25-10")).to_be_visible()
-
-
-def open_notebook(page: Page) -> None:
-    run_command(page, "notebook:create-new", kernelName=f"dlenv-{NAME}")
-    run_cell(page, CODE)
-    expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
 
 
 def widen_sidebar(page: Page, by: int) -> None:
@@ -213,10 +353,10 @@ def problem(field: str, message: str, hint: str) -> dict[str, str]:
     return {"field": field, "code": "invalid-spec", "message": message, "hint": hint, "detail": ""}
 
 
-def shoot(page: Page, name: str) -> None:
+def shoot(page: Page, name: str, look: Look) -> None:
     # Pictures are of what stands still: the last answers are drawn, and nothing slides any more.
     page.wait_for_timeout(600)
-    page.screenshot(path=Path(OUT / f"{name}.png"), animations="disabled")
+    page.screenshot(path=OUT / f"{name}{look.suffix}.png", animations="disabled")
 
 
 if __name__ == "__main__":

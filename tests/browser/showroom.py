@@ -5,7 +5,9 @@ For pictures only: the pages are real, in a real JupyterLab, and see what a serv
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,10 +58,26 @@ def eight_gpus(count: int = 0) -> dict[str, Any]:
     return {
         "driver": {"state": "ok", "message": "", "version": "580.95.05", "cuda": "13.0"},
         "gpus": gpus,
-        "nvlinks": [[0, 1], [2, 3], [4, 5], [6, 7]],
+        "nvlinks": [[0, 1], [2, 3], [4, 5]],
         "free": 2,
         "will_be_taken": [g["uuid"] for g in gpus if g["state"] == "free"][:count],
     }
+
+
+def breathing() -> Callable[[int], dict[str, Any]]:
+    """Return a board whose loads are others at each look, as those of real GPUs are."""
+    looks = itertools.count()
+
+    def board(count: int) -> dict[str, Any]:
+        now, look = eight_gpus(count), next(looks)
+        for gpu in now["gpus"]:
+            if gpu["utilization"]:
+                swing = math.sin(look / 5 + gpu["index"]) + math.sin(look / 2.3)
+                drop = 60 if look % 47 in (20, 21) else 0
+                gpu["utilization"] = max(0, min(100, round(gpu["utilization"] + 2 * swing) - drop))
+        return now
+
+    return board
 
 
 def environment(name: str, image: str, gpus: int = 0, **fields: Any) -> dict[str, Any]:
@@ -261,6 +279,7 @@ class Showroom:
     failure: dict[str, str] | None = None
     log: str = ""
     problems: list[dict[str, str]] = field(default_factory=list)
+    project: dict[str, Any] | None = None
 
     def attach(self, page: Page) -> None:
         page.route(re.compile(r"/dlenv/api/"), self._answer)
@@ -290,6 +309,9 @@ class Showroom:
             whole["shm_size"] = 8 * GIB
             route.fulfill(json={"spec": None if self.problems else whole,
                                 "problems": self.problems})  # fmt: skip
+        elif name.startswith("kernels/"):
+            # The kernels of the pictures are real.
+            route.continue_()
         elif name.endswith("/log"):
             route.fulfill(body=self.log, content_type="text/plain")
         elif name.startswith("jobs/"):
@@ -312,8 +334,34 @@ class Showroom:
             return {"ports": PORTS}
         if name.endswith("/connect"):
             return SHEETS
+        if name.endswith("/export"):
+            return EXPORT
+        if name == "project":
+            return {"project": self.project}
         return None
 
+
+PROJECT = {
+    "path": "/home/anna/projects/bert/dlenv.toml", "build_dir": "", "pinned": True, "beyond": [],
+    "spec": {"name": "bert-distil", "image": "nvcr.io/nvidia/pytorch:25.09-py3", "gpus": 1},
+}  # fmt: skip
+
+EXPORT = {
+    "to": "devcontainer", "file": ".devcontainer/devcontainer.json", "notes": [
+        "The image is the one that the environment runs now, whatever its tag means later.",
+        "WANDB_API_KEY looks secret, so its value is taken from where the container is started.",
+    ],
+    "content": """{
+  "name": "bert-finetune",
+  "image": "nvcr.io/nvidia/pytorch:25.10-py3@sha256:3c9e0d22ab7d1e0d5c5e6b1f4a7d8c90",
+  "hostRequirements": {"gpu": {"cores": 1}},
+  "runArgs": ["--gpus", "2", "--shm-size", "8g", "--ulimit", "memlock=-1"],
+  "remoteUser": "anna",
+  "remoteEnv": {"WANDB_API_KEY": "${localEnv:WANDB_API_KEY}"},
+  "forwardPorts": [6006]
+}
+""",
+}  # fmt: skip
 
 PORTS = [
     {"port": 22, "listening": True, "loopback": False, "process": "sshd", "service": "SSH",
@@ -384,7 +432,8 @@ SHEETS = {
     "ides": [
         {"id": i, "name": n, "url": u and f"{u}://vscode-remote/ssh-remote+dlenv-bert-finetune/",
          "command": [], "remark": "Needs the extension Remote - SSH, and the host in this "
-         "machine's SSH configuration."}
+         "machine's SSH configuration." if u else "Has no links: add an SSH interpreter in its "
+         "settings, with these."}
         for i, n, u in (
             ("vscode", "VS Code", "vscode"), ("insiders", "VS Code Insiders", "vscode-insiders"),
             ("cursor", "Cursor", "cursor"), ("windsurf", "Windsurf", "windsurf"),

@@ -155,17 +155,17 @@ def test_stop_start_and_remove_in_two_tabs_that_stay_in_step(
 
     def act(item: str) -> None:
         row(page, "mine").get_by_role("button", name="More actions").click()
-        page.get_by_role("menuitem", name=item).click()
+        page.get_by_role("menuitem", name=item, exact=True).click()
 
-    act("Stop an environment")
+    act("Stop")
     for tab in (page, other):
         expect(row(tab, "mine")).to_contain_text("Stopped", timeout=30_000)
     row(other, "mine").get_by_role("button", name="Start").click()
     for tab in (page, other):
         expect(row(tab, "mine")).to_contain_text("Running", timeout=LAUNCH)
-    act("Show logs of an environment")
+    act("Logs")
     expect(panel(page).get_by_role("heading", name="Logs of mine")).to_be_visible()
-    act("Remove an environment")
+    act("Remove")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("its home directory")
     expect(dialog).to_contain_text("notebooks")

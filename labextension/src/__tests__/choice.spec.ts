@@ -3,12 +3,14 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { duration, gpuMemory, imageName, summary } from '../format';
 import { groupImages } from '../images';
 import {
+  fromProject,
   NOTHING_CHOSEN,
   suggestName,
   toMagic,
   toRequest,
   toShell
 } from '../launchRequest';
+import type { IProject } from '../wireProject';
 import { commandsIn, spans } from '../words';
 
 const trans = nullTranslator.load('jupyter_dlenv');
@@ -72,6 +74,77 @@ describe('a launch', () => {
   );
 });
 
+const project: IProject = {
+  path: '/work/bert/dlenv.toml',
+  name: 'bert',
+  image: 'nvcr.io/nvidia/pytorch:25.10-py3',
+  buildDir: '',
+  isPinned: false,
+  beyond: [],
+  spec: {
+    name: 'bert',
+    image: 'nvcr.io/nvidia/pytorch:25.10-py3',
+    gpus: 2,
+    mounts: ['/work/bert/data:/data:ro'],
+    ports: ['127.0.0.1:0:6006', '0.0.0.0:80:8080'],
+    env: { WANDB_MODE: 'offline' },
+    shm_size: 16 * 1024 ** 3,
+    labels: { team: 'vision' }
+  }
+};
+
+describe('the launch of a project', () => {
+  const choice = { ...NOTHING_CHOSEN, ...fromProject(project) };
+
+  it('asks for all that its file says', () => {
+    expect(toRequest(choice)).toEqual({
+      ...project.spec,
+      ports: ['6006', '0.0.0.0:80:8080'],
+      shm_size: '16g'
+    });
+  });
+
+  it('is a line that names the file, and what differs from it', () => {
+    const file = 'jupyter dlenv launch --file /work/bert/dlenv.toml';
+
+    expect(toShell(choice)).toBe(file);
+    expect(toShell({ ...choice, gpus: 4, name: 'b' })).toBe(
+      `${file} --name b --gpus 4`
+    );
+    expect(toShell({ ...choice, gpus: 0 })).toBe(`${file} --gpus 0`);
+  });
+
+  it('is a line without the file, if something of it is left out', () => {
+    expect(toShell({ ...choice, mounts: [] })).toMatch(
+      /^jupyter dlenv launch nvcr\.io\/nvidia\/pytorch:25\.10-py3 --name bert /
+    );
+  });
+
+  it('builds what it says is built', () => {
+    const built = {
+      ...choice,
+      project: { ...project, buildDir: '/work/bert' }
+    };
+
+    expect(toRequest(built)).toMatchObject({ build_dir: '/work/bert' });
+    expect(toShell({ ...built, mounts: [] })).toContain('--build /work/bert');
+  });
+
+  it.each([
+    ['device=0,2:1', ['0', '2:1'], 2],
+    ['GPU-1b2c', ['GPU-1b2c'], 1],
+    ['all', ['all'], 1],
+    [3, [], 3]
+  ])('wants the GPUs of %j', (gpus, devices, count) => {
+    const some = fromProject({ ...project, spec: { ...project.spec, gpus } });
+
+    expect(some).toMatchObject({ devices, gpus: count });
+    expect(toRequest({ ...choice, ...some })['gpus']).toBe(
+      gpus === 'GPU-1b2c' ? 'device=GPU-1b2c' : gpus
+    );
+  });
+});
+
 describe('images', () => {
   const offer = {
     name: 'pytorch',
@@ -96,6 +169,8 @@ describe('images', () => {
         ]
       ]
     ]),
+    recent: [],
+    project: null,
     query: ''
   };
 
@@ -113,6 +188,18 @@ describe('images', () => {
     const { recommended } = groupImages({ ...sources, remote: new Map() });
 
     expect(recommended[0]?.tags.map(t => t.tag)).toEqual(['25.09-py3']);
+  });
+
+  it('that were launched before and that of the project come first', () => {
+    const image = 'nvcr.io/nvidia/pytorch:25.09-py3';
+    const groups = groupImages({ ...sources, recent: [image], project });
+
+    const known = groups.recommended.map(choice => choice.key);
+    expect(groups.recent[0]).toMatchObject({ purpose: 'PyTorch 25.09' });
+    expect(known).not.toContain(groups.recent[0]?.key);
+    expect(groups.project).toMatchObject([
+      { title: 'bert', purpose: 'PyTorch 25.10', tags: [{ ready: false }] }
+    ]);
   });
 
   it.each([

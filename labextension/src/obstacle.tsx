@@ -1,0 +1,54 @@
+/**
+ * In a sidebar: what keeps environments from working, and the way out of it.
+ */
+import * as React from 'react';
+
+import { Button, Command, Icon, State } from './parts';
+import { useServices } from './services';
+import type { IFailure } from './wire';
+import { commandsIn, Words } from './words';
+
+export function Obstacle(props: {
+  readonly failure: IFailure;
+  readonly onRetry: () => void;
+  readonly onAll: () => void;
+}): JSX.Element {
+  const { failure } = props;
+  const { trans } = useServices();
+  return (
+    <div className="jp-DLEnv-empty" role="alert">
+      <State icon="error" tone="bad">
+        {trans.__('No engine')}
+      </State>
+      <h3>
+        <Words>{failure.message}</Words>
+      </h3>
+      {failure.hint && (
+        <p className="jp-DLEnv-muted">
+          <Words>{failure.hint}</Words>
+        </p>
+      )}
+      {commandsIn(failure.hint).map(command => (
+        <Command key={command} text={command} wraps />
+      ))}
+      <div className="jp-DLEnv-row">
+        <Button
+          kind="accept"
+          icon="refresh"
+          label={trans.__('Check again')}
+          onClick={props.onRetry}
+        />
+        <Button label={trans.__('All checks')} onClick={props.onAll} />
+      </div>
+      {failure.detail && (
+        <details className="jp-DLEnv-raw">
+          <summary>
+            <Icon name="right" size={14} />
+            {trans.__('What the engine said')}
+          </summary>
+          <pre tabIndex={0}>{failure.detail}</pre>
+        </details>
+      )}
+    </div>
+  );
+}
