@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from .access.forward_records import ForwardRecords
 from .access.ports import taken_meanwhile
-from .access.relay import Place, Relay
+from .access.relay import Relay
 from .access.ssh import SshAccess, SshSettings
 from .engines.base import (
     ContainerState,
@@ -42,10 +41,11 @@ from .images.catalogue import Catalogue
 from .images.library import ImageLibrary
 from .kernels.kernelspecs import KernelSpecs
 from .kernels.warmth import Warmth
-from .labels import ID, OWNER, ROLE
+from .labels import OWNER, ROLE
+from .leftovers import Leftovers
 from .making import Making
 from .models import Environment, EnvironmentSpec, Phase, Progress, Status, validate_name
-from .observe import is_abandoned, observe
+from .observe import observe
 from .obtain import ReportProgress, obtain
 from .plan import (
     AGENT_TARGET,
@@ -56,10 +56,8 @@ from .plan import (
 )
 from .policy import Policy
 from .possible import check_possible
-from .recreating import Recreating, settle
+from .recreating import Recreating
 from .runtime_dirs import RuntimeDirs
-
-_log = logging.getLogger(__name__)
 
 _STOP_TIMEOUT = 10.0
 
@@ -105,6 +103,13 @@ class Environments:
         self.policy = policy
         self._cache_dir = data_dir / "images"
         self._runtime_dirs = RuntimeDirs(runtime_dir)
+        self._leftovers = Leftovers(
+            engine,
+            owner=owner,
+            runtime_dirs=self._runtime_dirs,
+            forward_records=self.forward_records,
+            keys=self.ssh.keys,
+        )
         self.leases = GpuLeases(engine, self.gpus, owner=owner, policy=policy)
         self._making = Making(
             engine,
@@ -192,23 +197,10 @@ class Environments:
         """
         facts = await self.engine.probe()
         known = await asyncio.to_thread(self.kernelspecs.names)
-        states = await self.engine.list({OWNER: self.owner})
-        abandoned = [s for s in states if is_abandoned(s)]
-        for state in abandoned:
-            _log.warning("Removing %s: the process that launched it is gone", state.name)
-            await self.engine.remove(state.id, volumes={ID: state.labels.get(ID, "")})
-        kept = [s for s in states if s not in abandoned]
-        if await settle(self.engine, kept):
-            return await self.list()
-        found = [self._observe(s) for s in kept if s.labels.get(ROLE) == "environment"]
+        states = await self._leftovers.remaining_containers()
+        found = [self._observe(s) for s in states if s.labels.get(ROLE) == "environment"]
         environments = tuple(sorted((e for e in found if e is not None), key=lambda e: e.name))
-        ids = {e.id for e in environments}
-        await asyncio.to_thread(self._runtime_dirs.sweep, ids, engine_id=facts.id)
-        places = [Place.of(e) for e in environments]
-        await asyncio.to_thread(
-            self.forward_records.sweep, places, owner=self.owner, engine_id=facts.id
-        )
-        await asyncio.to_thread(self.ssh.keys.sweep, ids, engine_id=facts.id)
+        await self._leftovers.clear_files(environments, engine_id=facts.id)
         complete = [e for e in environments if e.status is not Status.LAUNCHING]
         for running in (e for e in complete if e.status is Status.RUNNING):
             await self._making.reach(running)
@@ -256,7 +248,7 @@ class Environments:
         await asyncio.to_thread(self.policy.check_existing, environment.spec)
         if environment.status is Status.RUNNING:
             return await self._start(environment)
-        async with self._holding_gpus(environment):
+        async with self.leases.holding(environment):
             return await self._start(environment)
 
     async def _start(self, environment: Environment) -> Environment:
@@ -272,18 +264,6 @@ class Environments:
             ) from error
         await self._making.ready(environment)
         return await self.get(environment.name)
-
-    def _holding_gpus(self, environment: Environment) -> AbstractAsyncContextManager[str]:
-        """Hold the GPUs of an environment while nothing of it runs that would."""
-        if not environment.gpu_uuids:
-            return nullcontext("")
-        return self.leases.holding(
-            environment.gpu_uuids,
-            name=environment.name,
-            shared=environment.spec.shared,
-            image=environment.image_id,
-            check=environment.status is not Status.RUNNING,
-        )
 
     async def recreate(
         self,
@@ -313,7 +293,7 @@ class Environments:
         others = [e for e in await self.list() if e.name != name]
         await asyncio.to_thread(self.policy.check, spec, others)
         await self._recreating.recreate(
-            old, spec, facts, holding=self._holding_gpus(old), report=report
+            old, spec, facts, holding=self.leases.holding(old), report=report
         )
         environment = await self.get(name)
         await to_its_end(asyncio.to_thread(self.kernelspecs.write, environment))
@@ -331,7 +311,7 @@ class Environments:
 
     async def restart(self, name: str) -> Environment:
         """Stop and start an environment, whose GPUs nobody else gets in between."""
-        async with self._holding_gpus(await self.get(name)):
+        async with self.leases.holding(await self.get(name)):
             return await self._start(await self.stop(name))
 
     async def remove(self, name: str) -> None:

@@ -30,6 +30,7 @@ from ..errors import (
 from ..gpu_request import GpuRequest
 from ..labels import GPUS, LAUNCHER, NAME, OWNER, ROLE, gpus_of
 from ..launcher import own_identity
+from ..models import Environment, Status
 from ..policy import Policy
 from .choose import BUSY, Choice, choose
 from .devices import as_if_free, devices
@@ -80,20 +81,18 @@ class GpuLeases:
         self._policy = policy
 
     @asynccontextmanager
-    async def holding(
-        self, uuids: tuple[str, ...], *, name: str, shared: bool, image: str, check: bool = True
-    ) -> AsyncIterator[str]:
-        """Hold the GPUs of an environment whose container cannot: while it starts.
+    async def holding(self, environment: Environment) -> AsyncIterator[str]:
+        """Hold the GPUs of an environment while nothing of it runs that would: while it starts.
 
-        Yields the id of the container that holds them.
-
-        Args:
-            name: Of the environment.
-            check: Ask whether others use them; not needed while it still runs.
+        Yields the id of the container that holds them; empty where there are none to hold.
 
         Raises:
-            GpusTakenError: They do; says who.
+            GpusTakenError: Others use them, of an environment that does not run; says who.
         """
+        if not environment.gpu_uuids:
+            yield ""
+            return
+        name, uuids, image = environment.name, environment.gpu_uuids, environment.image_id
         plan = ContainerPlan(
             name=f"dlenv.gpu-hold.{secrets.token_hex(5)}",
             image=image,
@@ -112,10 +111,9 @@ class GpuLeases:
             def made(container_id: str) -> None:
                 undo.push_async_callback(undisturbed, self._engine.remove, container_id)
 
-            if check:
-                wish = Wish(
-                    name=name, request=GpuRequest(devices=uuids), shared=shared, image=image
-                )
+            if environment.status is not Status.RUNNING:
+                request, shared = GpuRequest(devices=uuids), environment.spec.shared
+                wish = Wish(name=name, request=request, shared=shared, image=image)
                 try:
                     hold = await self._create(
                         wish, lambda _: self._engine.create(plan), made, counted=True
