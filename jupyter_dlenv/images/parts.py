@@ -15,7 +15,6 @@ import secrets
 import tarfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from importlib import resources
 
 from ..engines.base import (
     ContainerPlan,
@@ -27,10 +26,11 @@ from ..engines.base import (
 )
 from ..errors import BuildFailedError, ImageUnsupportedError
 from ..labels import ROLE
+from .distributions import DISTRIBUTIONS, PARTS, Distribution
 from .download_settings import DownloadSettings, download_settings
 from .host_pip import pip_program
 from .probe import ImageProbe, probe_command, read_probe
-from .recipe import PARTS, SSH_PACKAGES, install_debs, packages
+from .recipe import packages
 from .wheels import fetch_wheels
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ _REPORT_SECONDS = 0.1
 _CA_BUNDLE = "/opt/dlenv/ca.pem"
 _PIP = "/opt/dlenv/pip.whl"
 _WHEELS = "/opt/dlenv/wheels"
-_FILE_NAME = re.compile(r"(?:\./)?([A-Za-z0-9][A-Za-z0-9._+~%!-]{0,254}\.(?:deb|whl))\Z")
+_FILE_NAME = re.compile(r"(?:\./)?([A-Za-z0-9][A-Za-z0-9._+~^%!-]{0,254}\.(?:deb|rpm|apk|whl))\Z")
 #: pip tells half of its story on standard output, where the archive has to be.
 _DOWNLOAD_AND_SEND = '"$@" >&2 && exec "$0" -c "$send" "$wheels"'
 _SEND = (
@@ -62,7 +62,7 @@ async def fetch_parts(
     labels: Mapping[str, str],
     report: ReportTransfer,
 ) -> tuple[FileToPut, ...]:
-    """Return the Debian packages and wheels that the image lacks, by bare file names.
+    """Return the packages and wheels that the image lacks, by bare file names.
 
     Takes some seconds, or minutes on a slow network.
 
@@ -72,9 +72,12 @@ async def fetch_parts(
     """
     settings = await download_settings()
     async with _workbench(engine, image, settings, labels, report) as bench:
-        debs: tuple[FileToPut, ...] = ()
+        system: tuple[FileToPut, ...] = ()
         if not probe.python:
-            debs = await bench.fetch_debs("python3", message="Downloading Python", install=True)
+            distribution = DISTRIBUTIONS[probe.os_family]
+            system = await bench.fetch_packages(
+                distribution, distribution.python, message="Downloading Python", install=True
+            )
             probe = await bench.probe(image.id)
         try:
             wheels = await bench.fetch_wheels(probe)
@@ -89,24 +92,27 @@ async def fetch_parts(
                     hint=here.hint,
                     detail=f"In a container:\n{error.detail}\n\nHere:\n{here}\n{here.detail}",
                 ) from here
-    return debs + wheels
+    return system + wheels
 
 
 async def fetch_ssh_parts(
     engine: Engine,
     image: ImageFacts,
+    distribution: Distribution,
     *,
     labels: Mapping[str, str],
     report: ReportTransfer,
 ) -> tuple[FileToPut, ...]:
-    """Return the Debian packages of an SSH server, by bare file names.
+    """Return the packages of an SSH server, by bare file names.
 
     Raises:
         BuildFailedError: They cannot be had.
     """
     settings = await download_settings()
     async with _workbench(engine, image, settings, labels, report) as bench:
-        return await bench.fetch_debs(SSH_PACKAGES, message="Downloading an SSH server")
+        return await bench.fetch_packages(
+            distribution, distribution.ssh, message="Downloading an SSH server"
+        )
 
 
 class _Workbench:
@@ -124,17 +130,17 @@ class _Workbench:
         self._settings = settings
         self._report = report
 
-    async def fetch_debs(
-        self, names: str, *, message: str, install: bool = False
+    async def fetch_packages(
+        self, distribution: Distribution, names: str, *, message: str, install: bool = False
     ) -> tuple[FileToPut, ...]:
-        script = resources.files(__package__).joinpath("fetch-debs.sh").read_text(encoding="utf-8")
         env = {
             "parts": PARTS,
             "packages": names,
-            "install": install_debs() if install else "",
+            "install": distribution.install if install else "",
             "ca_bundle": _CA_BUNDLE if self._settings.ca_bundle else "",
         }
-        archive = await self._output(("/bin/sh", "-c", script), message=message, env=env)
+        command = distribution.fetch_command()
+        archive = await self._output(command, message=message, env=env)
         return await asyncio.to_thread(_files, archive)
 
     async def probe(self, image_id: str) -> ImageProbe:

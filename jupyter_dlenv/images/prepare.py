@@ -27,6 +27,7 @@ from ..labels import BASE
 from ..labels import RECIPE as RECIPE_LABEL
 from ..models import validate_name
 from .carried_sshd import carried_sshd
+from .distributions import DISTRIBUTIONS
 from .exclusive import exclusive
 from .parts import fetch_parts, fetch_ssh_parts
 from .probe import ImageProbe, probe_image
@@ -82,7 +83,7 @@ async def prepare_image(
     missing = ssh and not probe.sshd
     if probe.ipykernel and not missing:
         return PreparedImage(image_id=image.id, probe=probe)
-    if not probe.ipykernel and not probe.python and probe.os_family != "debian":
+    if not probe.ipykernel and not probe.python and probe.os_family not in DISTRIBUTIONS:
         name = image.tags[0] if image.tags else image.id
         system = probe.os_family or "an unknown system"
         raise ImageUnsupportedError(
@@ -208,7 +209,7 @@ class _Bench:
         """Add packages of the image's distribution, or else this machine's own server."""
         kernel = () if self._probe.ipykernel else await self._kernel_parts()
         self.report(TransferProgress(message="Adding an SSH server to the image"))
-        ways = [Sshd.PACKAGES] * (self._probe.os_family == "debian") + [Sshd.CARRIED]
+        ways = [Sshd.PACKAGES] * (self._probe.os_family in DISTRIBUTIONS) + [Sshd.CARRIED]
         for way in ways:
             try:
                 return await self._make(tag, way, (*kernel, *await self._ssh_parts(way)))
@@ -227,10 +228,11 @@ class _Bench:
         if way is Sshd.CARRIED:
             files = await carried_sshd(self._probe.architecture)
             return tuple(replace(file, path=f"carried/{file.path}") for file in files)
-        debs = await fetch_ssh_parts(
-            self._engine, self._image, labels=self._labels, report=self.report
+        distribution = DISTRIBUTIONS[self._probe.os_family]
+        packages = await fetch_ssh_parts(
+            self._engine, self._image, distribution, labels=self._labels, report=self.report
         )
-        return tuple(replace(deb, path=f"parts/{deb.path}") for deb in debs)
+        return tuple(replace(package, path=f"parts/{package.path}") for package in packages)
 
     async def _make(self, tag: str, sshd: Sshd, files: tuple[FileToPut, ...]) -> ImageFacts:
         recipe = dockerfile(self._image, self._probe, sshd=sshd)

@@ -16,12 +16,13 @@ from typing import Any
 from ..engines.base import ContainerPlan, Engine, ImageFacts, RunResult
 from ..errors import EngineTimeoutError, ImageUnsupportedError
 from ..labels import ROLE
+from .distributions import family_of
 from .exclusive import exclusive, write_atomically
 
 _log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 60.0
-_FORMAT = 1
+_FORMAT = 2
 _MARKER = re.compile(r"^::dlenv::([a-z]+)=(.*)$", re.MULTILINE)
 _PATH = re.compile(r"/[^\0-\x1f\x7f]{0,1000}\Z")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\Z")
@@ -39,7 +40,7 @@ class ImageProbe:
         externally_managed: Its packages belong to the distribution (PEP 668).
         libc: ``glibc 2.36``; decides which wheels fit.
         sshd, bash: Their paths.
-        os_family: ``debian`` also for Ubuntu and whatever else has its packages.
+        os_family: One of ``DISTRIBUTIONS``, or else what the system calls itself.
         entrypoint_runs_commands: The image's entrypoint ends in running the command that
             it is given, as NVIDIA's does.  If not, it has to be bypassed.
     """
@@ -130,8 +131,7 @@ def read_probe(output: str, *, image_id: str) -> ImageProbe | None:
     found = list(_pythons(text for key, text in lines if key == "python"))
     with_kernel = [python for python in found if python.ipykernel]
     best = next(iter(with_kernel + found), ImageProbe(image_id=image_id))
-    words = values.get("os", "").split()
-    family = "debian" if {"debian", "ubuntu"} & set(words) else "".join(words[:1])
+    family = family_of(values.get("os", "").split())
     return replace(
         best,
         image_id=image_id,

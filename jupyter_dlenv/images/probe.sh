@@ -43,7 +43,8 @@ if sys.version_info >= (3, 8):
 for python in \
     "$(command -v python3)" "$(command -v python)" \
     "$VIRTUAL_ENV/bin/python" "$CONDA_PREFIX/bin/python" \
-    /opt/venv/bin/python /opt/conda/bin/python /usr/local/bin/python3 /usr/bin/python3
+    /opt/venv/bin/python /opt/conda/bin/python /usr/local/bin/python3 /usr/bin/python3 \
+    /usr/bin/python3.11
 do
     if [ -x "$python" ]; then
         "$python" -c "$look" "$python" </dev/null

@@ -10,30 +10,16 @@ from enum import Enum
 
 from ..engines.base import ImageFacts
 from ..errors import ImageUnsupportedError
+from .distributions import DISTRIBUTIONS, PARTS
 from .probe import ImageProbe
 
 #: Counts up when the Dockerfile changes, so that images of older recipes are not used.
 RECIPE = "1"
-#: Where the parts are while they are installed.
-PARTS = "/opt/dlenv/parts"
-#: Where the Python of Debian and of its relatives is.
-DEBIAN_PYTHON = "/usr/bin/python3"
-
-#: What gives a Debian-like image a way in by SSH, and by rsync through it.
-SSH_PACKAGES = "openssh-server rsync"
 #: Where this machine's own SSH server is put, if there are no packages to be had.
 CARRIED = "/opt/dlenv/sshd"
 
 #: The first pip that minds that a Python belongs to its distribution, unless told otherwise.
 _KNOWS_MANAGED = (23, 0, 1)
-#: The packages shall start no service, and leave no host key: all who have the image would
-#: share it.
-_WITHOUT_SERVICES = (
-    "set -e; policy=/usr/sbin/policy-rc.d; "
-    "if [ ! -e $policy ]; then printf '#!/bin/sh\\nexit 101\\n' > $policy; chmod +x $policy; "
-    "made=$policy; fi; "
-    "{install}; rm -f ${{made-}} /etc/ssh/ssh_host_*"
-)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?\Z")
 
 
@@ -82,9 +68,9 @@ def dockerfile(image: ImageFacts, probe: ImageProbe, *, sshd: Sshd = Sshd.NOT) -
     if kernel or sshd is Sshd.PACKAGES:
         lines.append(f"COPY parts/ {PARTS}/")
         if sshd is Sshd.PACKAGES:
-            lines.append(_run(_WITHOUT_SERVICES.format(install=install_debs())))
+            lines.append(_run(DISTRIBUTIONS[probe.os_family].install_server))
         elif not probe.python:
-            lines.append(_run(install_debs()))
+            lines.append(_run(DISTRIBUTIONS[probe.os_family].install))
         if kernel:
             lines.append(_run(_install_wheels(probe)))
         lines.append(_run(f"rm -rf {PARTS}"))
@@ -93,16 +79,8 @@ def dockerfile(image: ImageFacts, probe: ImageProbe, *, sshd: Sshd = Sshd.NOT) -
     return "\n".join(lines) + "\n"
 
 
-def install_debs() -> str:
-    """Return the shell command that installs the Debian packages among the parts."""
-    return (
-        "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
-        f" -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 {PARTS}/*.deb"
-    )
-
-
 def _install_wheels(probe: ImageProbe) -> str:
-    python = shlex.quote(probe.python or DEBIAN_PYTHON)
+    python = shlex.quote(probe.python or DISTRIBUTIONS[probe.os_family].python_path)
     pip = "-m pip" if probe.pip else f"$(echo {PARTS}/pip-*.whl)/pip"
     # NGC's images pin every package by a variable, which would forbid what a kernel needs.
     # Neither variables nor files of pip's settings matter to an installation from files.

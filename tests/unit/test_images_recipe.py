@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import replace
 
@@ -10,13 +11,21 @@ import pytest
 
 from jupyter_dlenv.engines.base import ImageFacts
 from jupyter_dlenv.errors import ImageUnsupportedError
+from jupyter_dlenv.images.distributions import DISTRIBUTIONS
 from jupyter_dlenv.images.probe import ImageProbe
-from jupyter_dlenv.images.recipe import dockerfile, packages, prepared_tag
+from jupyter_dlenv.images.recipe import Sshd, dockerfile, packages, prepared_tag
 
 IMAGE = ImageFacts(id="sha256:0a0a", tags=("team/image:1",))
 WITH_PIP = ImageProbe(image_id=IMAGE.id, python="/opt/my python/bin/python", pip="25.0")
 WITHOUT_PIP = ImageProbe(image_id=IMAGE.id, python="/usr/bin/python3")
 WITHOUT_PYTHON = ImageProbe(image_id=IMAGE.id, os_family="debian")
+#: By the family: what installs the parts, and the Python that is there then.
+INSTALL = {
+    "debian": ("apt-get install ", "*.deb", "/usr/bin/python3 "),
+    "redhat": ("rpm --upgrade ", "*.rpm", "/usr/bin/python3 "),
+    "suse": ("rpm --upgrade ", "*.rpm", "/usr/bin/python3.11 "),
+    "alpine": ("apk add --no-network ", "*.apk", "/usr/bin/python3 "),
+}
 
 
 def commands(text):
@@ -45,11 +54,38 @@ def test_an_image_without_pip_gets_one():
     assert ("ipykernel",) == packages(WITH_PIP)
 
 
-def test_an_image_without_python_gets_one_first():
-    debs, wheels, _ = commands(dockerfile(IMAGE, WITHOUT_PYTHON))
+@pytest.mark.parametrize("family", DISTRIBUTIONS)
+def test_an_image_without_python_gets_that_of_its_distribution_first(family):
+    program, parts, python = INSTALL[family]
 
-    assert debs.endswith("/opt/dlenv/parts/*.deb")
-    assert "/usr/bin/python3 " in wheels
+    system, wheels, clean = commands(dockerfile(IMAGE, replace(WITHOUT_PYTHON, os_family=family)))
+
+    assert program in system
+    assert f"/opt/dlenv/parts/{parts}" in system
+    assert f" {python}" in wheels
+    assert "rm -rf /opt/dlenv/parts" == clean
+
+
+@pytest.mark.parametrize("family", DISTRIBUTIONS)
+def test_a_server_of_the_distribution_comes_without_host_keys_and_without_a_network(family):
+    program, parts, _ = INSTALL[family]
+    probe = replace(WITH_PIP, os_family=family, ipykernel="7.4.0")
+
+    text = dockerfile(IMAGE, probe, sshd=Sshd.PACKAGES)
+
+    server, _ = commands(text)
+    assert text.startswith("# Adds an SSH server to team/image:1.")
+    assert program in server
+    assert parts in server
+    assert server.endswith("/etc/ssh/ssh_host_*")
+    assert not re.search("https?:|apt-get update|dnf|zypper|apk update", text)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
+def test_what_fetches_packages_is_correct_shell(distribution):
+    *shell, script = distribution.fetch_command()
+
+    subprocess.run([shell[0], "-n", "-c", script], check=True, timeout=10)
 
 
 def test_pins_and_settings_of_the_image_are_switched_off_for_that_step_only():
@@ -83,9 +119,11 @@ def test_a_user_that_would_change_the_dockerfile_is_refused(user):
         dockerfile(ImageFacts(id="sha256:0a0a", user=user), WITH_PIP)
 
 
+@pytest.mark.parametrize("family", DISTRIBUTIONS)
 @pytest.mark.parametrize("probe", [WITH_PIP, WITHOUT_PIP, WITHOUT_PYTHON])
-def test_every_command_is_correct_shell(probe):
-    for command in commands(dockerfile(IMAGE, probe)):
+def test_every_command_is_correct_shell(probe, family):
+    probe = replace(probe, os_family=family)
+    for command in commands(dockerfile(IMAGE, probe, sshd=Sshd.PACKAGES)):
         subprocess.run(["/bin/sh", "-n", "-c", command], check=True, timeout=10)
 
 
