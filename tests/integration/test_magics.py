@@ -197,6 +197,22 @@ async def test_lines_do_what_the_command_line_does(notebook, environments, image
 
 
 @any_engine
+async def test_a_launch_of_nothing_takes_the_project_of_the_notebook(
+    notebook, environments, image, work
+):
+    (work / "dlenv.toml").write_text(f'name = "digits"\nimage = "{image}"\n[env]\nA = "b"\n')
+    (work / "notebooks").mkdir()
+
+    said = await notebook.text("import os\nos.chdir('notebooks')\n%dlenv launch")
+    inside = await notebook.text("%%dlenv digits\nimport os; print(os.environ['A'], os.getcwd())")
+
+    assert f"Using {work}/dlenv.toml" in said
+    assert "'digits' is ready" in said
+    # Where the notebook is, which the project mounts.
+    assert f"b {work}/notebooks\n" == inside
+
+
+@any_engine
 async def test_an_interrupted_line_undoes_what_it_has_begun(notebook, launched):
     outputs = []
     following = asyncio.ensure_future(notebook.run("%dlenv logs a --follow", into=outputs))
