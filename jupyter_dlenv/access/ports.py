@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -24,7 +25,9 @@ _HIGHEST = 65535
 
 def is_blamed(error: PortTakenError, port: int) -> bool:
     """Tell whether a port that we chose is the one that is taken, and not one of the user's."""
-    return port > 0 and str(port) in f"{error} {error.detail}"
+    # The engine's words have ports inside as well, and addresses.
+    said = str(error) if re.search(r"\d", str(error)) else error.detail
+    return port > 0 and re.search(rf"(?<!\d){port}(?!\d)", said) is not None
 
 
 def taken_meanwhile(

@@ -7,8 +7,9 @@ import socket
 import pytest
 from rig.ssh import free_port
 
-from jupyter_dlenv.access.ports import SshPorts
+from jupyter_dlenv.access.ports import SshPorts, is_blamed
 from jupyter_dlenv.engines.base import ContainerPlan, ContainerState, EngineFacts
+from jupyter_dlenv.errors import PortTakenError
 from jupyter_dlenv.labels import ROLE, SSH_PORT
 from jupyter_dlenv.models import PortMapping
 
@@ -95,3 +96,20 @@ async def test_whoever_takes_a_container_s_place_keeps_its_port(ports, first):
     got = await chosen(ports, Shelf(first), plan(), refused=set(), kept=first)
 
     assert [first] == published(got)
+
+
+@pytest.mark.parametrize(
+    ("said", "port", "blamed"),
+    [
+        ("Port 7603 is in use on the engine's host.", 7603, True),
+        ("Port 17603 is in use on the engine's host.", 7603, False),
+        ("Port 8080 is in use on the engine's host.", 80, False),
+        # Where the engine does not say which, what it said may.
+        ("A port that should be published is in use on the engine's host.", 7603, True),
+        ("Port 7603 is in use on the engine's host.", 0, False),
+    ],
+)
+def test_only_the_port_that_the_engine_names_is_blamed(said, port, blamed):
+    detail = "failed to bind host port 7603: address already in use (172.17.0.2:80/tcp)"
+
+    assert blamed == is_blamed(PortTakenError(said, detail=detail), port)
