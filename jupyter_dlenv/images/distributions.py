@@ -90,7 +90,7 @@ DISTRIBUTIONS = {
         members=frozenset({"alpine"}),
         python="python3",
         python_path="/usr/bin/python3",
-        ssh="openssh-server openssh-sftp-server rsync",
+        ssh="openssh-server rsync",
         install=_APK,
         install_server=_WITHOUT_HOST_KEYS.format(install=_APK),
         script="fetch-apks.sh",
