@@ -85,7 +85,7 @@ RECIPES = {
     ),
     # An image that has an SSH server already, with the host keys that its packages made.
     "ssh": Recipe((f"RUN {_APT} openssh-server rsync && {_CLEAN}",), base="kernel"),
-    "starter": Recipe((f"RUN {_APT} python3-numpy python3-pil && {_CLEAN}",), base="kernel"),
+    "starter": Recipe((f"RUN {_APT} python3-matplotlib && {_CLEAN}",), base="kernel"),
 }
 
 
