@@ -77,7 +77,7 @@ def by_script(rule, **_):
 
 
 def by_widget(rule, **_):
-    # The form has no field for the user and none for mounts but that of this directory.
+    # Of mounts, the form has only this directory.
     given = {key: rule.wish[key] for key in ("gpus", "ports") if key in rule.wish}
     form = EnvironmentLauncher(image="python", name="x", **given)
     form.mount_here.value = rule.name == "allowed_mounts"
@@ -89,12 +89,21 @@ def by_widget(rule, **_):
 
 
 DOORS = (by_cli, by_toml, by_magic, by_script, by_widget)
+#: What the form has no field for.
+NOT_IN_THE_FORM = ("allowed_users", "max_idle_minutes")
 CASES = [
     pytest.param(rule, door, id=f"{rule}-{door.__name__}")
     for rule in RULES
     for door in DOORS
-    if (rule.name, door) != ("allowed_users", by_widget)
+    if door is not by_widget or rule.name not in NOT_IN_THE_FORM
 ]
+
+
+def test_every_rule_has_its_rows():
+    # Those of allowed_gpus, which want GPUs, are in test_gpu_leases.py.
+    rules = {*Policy.__dataclass_fields__} - {"allowed_gpus"}
+
+    assert rules == {rule.name for rule in RULES}
 
 
 @on_processes
