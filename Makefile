@@ -78,12 +78,18 @@ docs: $(STAMPS)/dev  ## Build the documentation into docs/_build
 	sphinx-build -W -b html docs docs/_build
 
 .PHONY: wheel
-wheel: $(STAMPS)/dev $(NODE_PACKAGES)  ## Build the wheel and the source distribution into dist/
+wheel: $(STAMPS)/dev $(NODE_PACKAGES)  ## Build the distributions into dist/, and try the wheel without Node
 	rm -rf dist jupyter_dlenv/labextension
 	pip install -qq build check-wheel-contents twine
 	env -u HATCH_JUPYTER_BUILDER_SKIP_NPM $(BIN)/python -m build
 	twine check --strict dist/*
 	check-wheel-contents dist/*.whl
+	$(RIG_IN_VENV).wheel
+
+.PHONY: binder-check
+binder-check: $(STAMPS)/dev  ## Build and visit what Binder would, in a clean container (minutes)
+	$(RIG).engine up
+	$(RIG_IN_VENV).binder
 
 .PHONY: clean
 clean:  ## Remove what was built and installed in this checkout

@@ -148,7 +148,7 @@ class Configuration(Configurable):
     ).tag(config=True)
     ssh_own_keys = Bool(
         True,
-        help="Let in the owner's keys: ~/.ssh/*.pub, and the lines of ~/.ssh/authorized_keys "
+        help="Let in the owner's keys: the public ones in ~/.ssh, and the lines of ~/.ssh/authorized_keys "
         "that have no options.",
     ).tag(config=True)
     ssh_authorized_keys = List(

@@ -245,7 +245,7 @@ class Environments:
             PortTakenError: Somebody has taken one of its ports while it was stopped.
         """
         environment = await self.get(name)
-        await asyncio.to_thread(self.policy.check_existing, environment.spec)
+        await asyncio.to_thread(self.policy.check_environment, environment)
         if environment.status is Status.RUNNING:
             return await self._start(environment)
         async with self.leases.holding(environment):

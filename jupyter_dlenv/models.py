@@ -15,6 +15,7 @@ from typing import Any
 
 from .errors import InvalidNameError, InvalidSpecError
 from .gpu_request import GpuRequest
+from .granted import NOTHING, Granted
 from .spec_parts import Mount as Mount
 from .spec_parts import PortMapping as PortMapping
 from .spec_parts import Ulimit as Ulimit
@@ -218,6 +219,7 @@ class Environment:
     engine: str
     gpu_uuids: tuple[str, ...] = ()
     ports: tuple[PortMapping, ...] = ()
+    granted: Granted = NOTHING
     created: str = ""
     started: str = ""
     exit_code: int | None = None

@@ -64,6 +64,7 @@ def observe(
         engine=engine,
         gpu_uuids=labels.gpus,
         ports=state.ports,
+        granted=state.granted,
         created=state.created,
         started=state.started,
         exit_code=state.exit_code,

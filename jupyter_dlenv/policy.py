@@ -54,35 +54,42 @@ class Policy:
         # Whoever builds an image gives it any name, so only the rule "all" can allow it.
         if building and "*" not in self.allowed_images:
             raise _refused("allowed_images", "Building an image")
-        self.check_existing(spec)
+        self.check_spec(spec)
         if 0 <= self.max_environments <= len(existing):
             raise _refused("max_environments", f"A further environment beside {len(existing)}")
         if spec.idle_stop is not None and self.idle_minutes(spec.idle_stop) != spec.idle_stop:
             raise _refused("max_idle_minutes", "Staying unused for that long")
         self.check_gpus(spec.gpus.fewest + sum(len(e.gpu_uuids) for e in existing))
 
-    def check_existing(self, spec: EnvironmentSpec) -> None:
+    def check_environment(self, environment: Environment) -> None:
         """Raise ``NotAllowedError`` if an environment may not be used that is there already.
 
-        It may be older than the rules, or made by hand with labels like ours.  Looks at the
-        disk, as ``check`` does.
+        It may be older than the rules, or made by hand with labels like ours that say less than
+        what its container has.  Looks at the disk, as ``check`` does.
         """
+        self.check_spec(environment.spec)
+        self.check_gpus(len(environment.gpu_uuids))
+        granted = environment.granted
+        for power in granted.powers:
+            raise NotAllowedError(
+                f"A container with {power} is never allowed (rule privileged).",
+                hint="Somebody made it by hand.  Remove it, and launch an environment.",
+            )
+        for path in granted.mounts:
+            # Its own sockets are there.
+            if path != environment.runtime_dir:
+                self._check_mount(path)
+        for address, port in granted.bindings:
+            self._check_binding(address, port)
+
+    def check_spec(self, spec: EnvironmentSpec) -> None:
+        """Raise ``NotAllowedError`` unless there may be an environment such as this."""
         self.check_image(spec.image)
         _match("allowed_users", self.allowed_users, "The user", spec.user)
         for mount in spec.mounts:
-            # A link in a place that is allowed may lead to one that is not.
-            for path in dict.fromkeys((mount.source, os.path.realpath(mount.source))):
-                _match("allowed_mounts", self.allowed_mounts, "Mounting", path)
-        low, high = self.allowed_host_ports
+            self._check_mount(mount.source)
         for port in spec.ports:
-            _match(
-                "allowed_bind_addresses",
-                self.allowed_bind_addresses,
-                "Publishing on",
-                port.host_ip,
-            )
-            if port.host_port and not low <= port.host_port <= high:
-                raise _refused("allowed_host_ports", f"Publishing on port {port.host_port}")
+            self._check_binding(port.host_ip, port.host_port)
 
     def idle_minutes(self, wanted: float) -> float:
         """Return after how many minutes without use an environment stops; 0 is never."""
@@ -115,6 +122,17 @@ class Policy:
         # As with building: whoever makes an image gives it any name.
         if "*" not in self.allowed_images:
             raise _refused("allowed_images", "Saving an environment as an image")
+
+    def _check_mount(self, source: str) -> None:
+        # A link in a place that is allowed may lead to one that is not.
+        for path in dict.fromkeys((source, os.path.realpath(source))):
+            _match("allowed_mounts", self.allowed_mounts, "Mounting", path)
+
+    def _check_binding(self, address: str, port: int) -> None:
+        _match("allowed_bind_addresses", self.allowed_bind_addresses, "Publishing on", address)
+        low, high = self.allowed_host_ports
+        if port and not low <= port <= high:
+            raise _refused("allowed_host_ports", f"Publishing on port {port}")
 
 
 def _match(rule: str, patterns: tuple[str, ...], what: str, value: str) -> None:

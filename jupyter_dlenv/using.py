@@ -17,6 +17,6 @@ async def running_environment(environments: Environments, name: str) -> Environm
     environment = await environments.get(name)
     if environment.status is not Status.RUNNING:
         return await environments.start(name)
-    await asyncio.to_thread(environments.policy.check_existing, environment.spec)
+    await asyncio.to_thread(environments.policy.check_environment, environment)
     await environments.reach(environment)
     return environment

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from ..granted import NOTHING, Granted
 from ..models import LayerProgress, Mount, PortMapping, Ulimit
 
 
@@ -135,6 +136,7 @@ class ContainerState:
     Attributes:
         state: ``created``, ``running`` or ``exited``, whatever finer words the engine has.
         error: Why the last start failed, in the engine's words.
+        granted: What it has of its host.
         created, started: ISO 8601 in UTC; ``started`` is empty before the first start.
     """
 
@@ -144,6 +146,7 @@ class ContainerState:
     labels: Mapping[str, str]
     image_id: str = ""
     ports: tuple[PortMapping, ...] = ()
+    granted: Granted = NOTHING
     created: str = ""
     started: str = ""
     exit_code: int | None = None

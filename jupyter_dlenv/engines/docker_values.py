@@ -14,6 +14,7 @@ from typing import Any
 from ..models import PortMapping
 from .base import ContainerPlan, ContainerState, EngineFacts, ImageFacts
 from .docker_gpus import NO_GPUS, GpuAnswer, GpuOffer
+from .docker_granted import granted
 
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII
@@ -78,6 +79,7 @@ def container_state(info: Mapping[str, Any]) -> ContainerState:
         labels=info["Config"].get("Labels") or {},
         image_id=info["Image"],
         ports=_ports(info["NetworkSettings"].get("Ports") or {}),
+        granted=granted(info.get("HostConfig") or {}),
         created=moment(info["Created"]),
         started=moment(state.get("StartedAt", "")),
         exit_code=int(state["ExitCode"]) if word == "exited" else None,

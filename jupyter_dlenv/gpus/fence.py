@@ -26,7 +26,10 @@ def fence(
     everything = devices(inventory)
     reasons: dict[str, str] = {}
     for reason, kept in (
-        ("not allowed by the administrator", _administrators(everything, allowed)),
+        (
+            "not allowed by the administrator (allowed_gpus)",
+            _administrators(everything, allowed),
+        ),
         ("not in CUDA_VISIBLE_DEVICES", _of_cuda(everything, environ)),
         ("not in this Slurm job", _of_slurm(everything, environ)),
         ("not in NVIDIA_VISIBLE_DEVICES", _of_container(everything, environ)),

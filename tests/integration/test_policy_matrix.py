@@ -6,8 +6,10 @@ The doors of the REST API are in ``tests/server/test_policy_over_rest.py``.
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
+import docker
 import pytest
 import tomli_w
 from IPython.core.interactiveshell import InteractiveShell
@@ -20,10 +22,15 @@ import jupyter_dlenv as dl
 from jupyter_dlenv import magics
 from jupyter_dlenv.errors import InvalidSpecError, KernelStartError, NotAllowedError
 from jupyter_dlenv.kernels import kernelspecs
+from jupyter_dlenv.labels import GPUS
 from jupyter_dlenv.models import EnvironmentSpec, Mount
+from jupyter_dlenv.plan import home_volume
 from jupyter_dlenv.policy import Policy
+from jupyter_dlenv.using import running_environment
+from jupyter_dlenv.widgets import EnvironmentLauncher
 
-pytestmark = pytest.mark.parametrize("engine_name", ["process"], indirect=True)
+on_processes = pytest.mark.parametrize("engine_name", ["process"], indirect=True)
+on_docker = pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
 
 
 @pytest.fixture
@@ -69,8 +76,38 @@ def by_script(rule, **_):
     return str(refused.value)
 
 
-@pytest.mark.parametrize("door", [by_cli, by_toml, by_magic, by_script])
-@pytest.mark.parametrize("rule", RULES, ids=str)
+def by_widget(rule, **_):
+    # Of mounts, the form has only this directory.
+    given = {key: rule.wish[key] for key in ("gpus", "ports") if key in rule.wish}
+    form = EnvironmentLauncher(image="python", name="x", **given)
+    form.mount_here.value = rule.name == "allowed_mounts"
+    failed = threading.Event()
+    form.observe(lambda change: change["new"] == "failed" and failed.set(), "phase")
+    form.launch()
+    assert failed.wait(60)
+    return form.error
+
+
+DOORS = (by_cli, by_toml, by_magic, by_script, by_widget)
+#: What the form has no field for.
+NOT_IN_THE_FORM = ("allowed_users", "max_idle_minutes")
+CASES = [
+    pytest.param(rule, door, id=f"{rule}-{door.__name__}")
+    for rule in RULES
+    for door in DOORS
+    if door is not by_widget or rule.name not in NOT_IN_THE_FORM
+]
+
+
+def test_every_rule_has_its_rows():
+    # Those of allowed_gpus, which want GPUs, are in test_gpu_leases.py.
+    rules = {*Policy.__dataclass_fields__} - {"allowed_gpus"}
+
+    assert rules == {rule.name for rule in RULES}
+
+
+@on_processes
+@pytest.mark.parametrize(("rule", "door"), CASES)
 def test_a_launch_is_refused_by_the_rule_that_it_breaks(rule, door, allow, run, project, shell):
     allow(rule)
 
@@ -84,6 +121,7 @@ def test_a_launch_is_refused_by_the_rule_that_it_breaks(rule, door, allow, run, 
 STANDING = [rule for rule in RULES if rule.stands]
 
 
+@on_processes
 @pytest.mark.parametrize("rule", STANDING, ids=str)
 def test_neither_old_labels_nor_a_kernelspec_made_by_hand_get_around_a_rule(
     rule, allow, environments, project, run, tmp_path, jp_asyncio_loop
@@ -122,12 +160,63 @@ def manager_of(name, directory):
     return AsyncIOLoopKernelManager(kernel_name=name, kernel_spec_manager=specs)
 
 
+#: What a container made by hand may have without saying so in its labels, the rule that it
+#: breaks, and the rule's value.
+BY_HAND = [
+    ("privileged", None, {"privileged": True}),
+    ("privileged", None, {"pid_mode": "host"}),
+    ("privileged", None, {"network_mode": "host"}),
+    ("privileged", None, {"cap_add": ["SYS_ADMIN"]}),
+    ("privileged", None, {"devices": ["/dev/mem:/dev/mem"]}),
+    ("privileged", None, {"security_opt": ["seccomp=unconfined"]}),
+    ("allowed_mounts", ("/data/*",), {"volumes": ["/etc:/host-etc"]}),
+    ("allowed_mounts", ("/data/*",), {"mounts": [docker.types.Mount("/x", "/etc", "bind")]}),
+    ("allowed_bind_addresses", ("127.*",), {"ports": {"80/tcp": ("0.0.0.0", 7777)}}),
+    ("allowed_bind_addresses", ("127.*",), {"ports": {"80/udp": 7777}}),
+    ("allowed_host_ports", (7000, 7999), {"ports": {"80/tcp": ("127.0.0.1", 9000)}}),
+    ("max_gpus", 1, {"labels": {GPUS: "GPU-00000000,GPU-00000001"}}),
+]
+
+
+@on_docker
+def test_labels_that_say_less_than_what_their_container_has_get_around_no_rule(
+    open_environments, spec, docker_engine_url, jp_asyncio_loop
+):
+    wait = jp_asyncio_loop.run_until_complete
+    environments = open_environments()
+    environment = wait(environments.launch(spec))
+    client = docker.DockerClient(base_url=docker_engine_url)
+    real = client.containers.get(environment.container_id)
+    labels, name = real.labels, real.name
+    real.remove(force=True)
+    for rule, value, given in BY_HAND:
+        policy = Policy(**{rule: value} if value is not None else {})
+        strict = open_environments(policy=policy)
+        given = {**given, "labels": {**labels, **given.get("labels", {})}}
+        trap = client.containers.create(spec.image, ["sleep", "60"], name=name, **given)
+        try:
+            with pytest.raises(NotAllowedError) as started:
+                wait(strict.start("a"))
+            with pytest.raises(NotAllowedError) as entered:
+                wait(running_environment(strict, "a"))
+            assert f"(rule {rule})" in str(started.value)
+            assert str(started.value) == str(entered.value)
+            trap.reload()
+            assert "created" == trap.status
+        finally:
+            trap.remove(force=True)
+    client.volumes.get(home_volume(environments.owner, "a")).remove()
+    client.close()
+
+
+@on_processes
 def test_nobody_labels_a_container_as_somebody_elses(engine_name):
     for label in ("org.jupyter-dlenv.owner", "org.jupyter-dlenv.role"):
         with pytest.raises(InvalidSpecError, match="belong to jupyter_dlenv"):
             EnvironmentSpec(name="x", image="python", labels={label: "bob"})
 
 
+@on_processes
 def test_a_link_does_not_lead_out_of_the_mounts_that_are_allowed(engine_name, tmp_path):
     allowed = tmp_path / "allowed"
     allowed.mkdir()

@@ -31,18 +31,20 @@ print(f"Hello from {socket.gethostname()}: Python {platform.python_version()},")
 print(f"image {os.environ['DLENV_IMAGE']}, {platform.platform(terse=True)}, uid {os.getuid()}")""",
     """\
 import importlib.util
-if not all(map(importlib.util.find_spec, ("numpy", "PIL"))):
-    %pip install -qq --disable-pip-version-check numpy pillow""",
+if not importlib.util.find_spec("matplotlib"):
+    %pip install -qq --disable-pip-version-check matplotlib""",
     """\
+import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
 c = np.linspace(-2.1, 0.7, 480) + 1j * np.linspace(-1.2, 1.2, 412)[:, None]
 z, steps = np.zeros_like(c), np.zeros(c.shape)
 for step in range(60):
     alive = abs(z) < 2
     z[alive] = z[alive] ** 2 + c[alive]
     steps += alive
-Image.fromarray((255 * (steps / steps.max()) ** 0.4).astype("uint8"))""",
+plt.imshow((steps / steps.max()) ** 0.4, extent=(-2.1, 0.7, -1.2, 1.2))
+plt.title(f"Drawn in {socket.gethostname()}")
+plt.show()""",
 )
 
 

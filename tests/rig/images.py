@@ -85,7 +85,14 @@ RECIPES = {
     ),
     # An image that has an SSH server already, with the host keys that its packages made.
     "ssh": Recipe((f"RUN {_APT} openssh-server rsync && {_CLEAN}",), base="kernel"),
-    "starter": Recipe((f"RUN {_APT} python3-numpy python3-pil && {_CLEAN}",), base="kernel"),
+    # `%pip install` is what people try next; Debian's own pip would refuse it.
+    "starter": Recipe(
+        (
+            f"RUN {_APT} python3-matplotlib python3-pip && {_CLEAN}",
+            "ENV PIP_BREAK_SYSTEM_PACKAGES=1",
+        ),
+        base="kernel",
+    ),
 }
 
 

@@ -49,5 +49,6 @@ RULES = [
     ),
     Rule("max_gpus", 0, {"gpus": 1}, ("--gpus", "1"), unlimited=-1),
     Rule("max_environments", 0, unlimited=-1),
+    Rule("max_idle_minutes", 60.0, {"idle_stop": 61.0}, ("--idle-stop", "61"), unlimited=-1.0),
     Rule("allowed_engines", ["docker"]),
 ]

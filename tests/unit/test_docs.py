@@ -89,6 +89,15 @@ def test_every_setting_is_explained(kind: type) -> None:
     assert set(own_traits(kind)) <= set(rows)
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_page_names_a_setting_that_does_not_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    named = re.findall(r"\bc\.(Configuration|DlenvApp)\.(\w+)", text)
+
+    kinds = {"Configuration": Configuration, "DlenvApp": DlenvApp}
+    assert [name for kind, name in named if not kinds[kind].class_traits().get(name)] == []
+
+
 def test_every_route_is_in_the_overview() -> None:
     verbs = ("get", "post", "put", "patch", "delete")
     served = {

@@ -95,7 +95,7 @@ def test_the_reason_is_said_in_words_and_the_administrators_comes_first():
     reasons = fence(MACHINE, environ, ["1", "2", "3"])
 
     assert reasons == {
-        "GPU-a0": "not allowed by the administrator",
+        "GPU-a0": "not allowed by the administrator (allowed_gpus)",
         "GPU-a1": "not in this Slurm job",
         **dict.fromkeys(PART_2 | {"GPU-b3"}, "not in CUDA_VISIBLE_DEVICES"),
     }
