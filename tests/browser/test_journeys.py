@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Response, expect
+from rig.gpu_host import let_the_engine_have_gpus
+from rig.nvml import gpu_uuid
 
 from .lab import Lab, screenshot
 from .views import (
@@ -25,6 +28,12 @@ from .views import (
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker]
 
+#: Where a cell runs, and which GPUs it sees there.
+WHERE = """\
+import socket, subprocess
+print(socket.gethostname())
+print(subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout)
+"""
 #: Milliseconds for what only needs an event to travel.
 AT_ONCE = 10_000
 #: A container starts, and its agent answers.
@@ -66,28 +75,43 @@ def is_layout_saved(response: Response) -> bool:
     return "/api/workspaces" in request.url and "jupyter-dlenv-launch" in body
 
 
+@pytest.fixture
+def engine_has_gpus(docker_engine_url: str) -> None:
+    let_the_engine_have_gpus(docker_engine_url)
+
+
 def test_first_launch_from_the_tile_to_a_cell_that_ran_inside(
-    docker_lab: Lab, page: Page, images
+    docker_lab: Lab, page: Page, images, engine_has_gpus: None
 ) -> None:
     """Earns its time: the whole of the main journey, which nothing else covers."""
     image = images.ensure("kernel")
     open_lab(page, docker_lab)
 
     page.locator(".jp-LauncherCard", has_text="DL environment").click()
-    expect(form(page).get_by_role("checkbox")).to_have_count(8, timeout=30_000)
+    # And one is in parts.
+    expect(form(page).get_by_role("checkbox", name="GPU")).to_have_count(7, timeout=30_000)
     choose_image(page, image)
     form(page).get_by_label("Name", exact=True).fill("first")
+    for count in (1, 2):
+        form(page).get_by_role("button", name="More GPUs").click()
+        taken = form(page).get_by_role("checkbox", checked=True)
+        expect(taken).to_have_count(count)
+    lit = [int(tile.inner_text().split()[1]) for tile in taken.all()]
     screenshot(page, "journey-form")
     form(page).get_by_role("button", name="Launch").click()
     expect(panel(page).get_by_role("heading", name="first")).to_be_visible()
 
     notebook = page.locator(".jp-NotebookPanel:visible")
-    expect(notebook.locator(".jp-Toolbar-kernelName")).to_contain_text("first", timeout=LAUNCH)
-    assert "first" in run_cell(page, "import socket; print(socket.gethostname())")
+    expect(notebook.locator(".jp-Toolbar-kernelName")).to_contain_text("2 GPUs", timeout=LAUNCH)
+    printed = run_cell(page, WHERE)
+    assert printed.split()[0] == "first"
+    assert [gpu_uuid(index) for index in lit] == re.findall(r"GPU-[0-9a-f-]+", printed)
     expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text("first")
     expect(page.get_by_text("first is ready")).to_be_visible()
     open_sidebar(page)
     expect(row(page, "first").locator(".jp-DLEnv-kernels")).to_contain_text("Untitled.ipynb")
+    for index in lit:
+        expect(row(page, "first").get_by_text(f"GPU {index}")).to_be_visible()
 
 
 def test_a_launch_that_fails_says_why_and_what_else_can_be_done(
