@@ -33,7 +33,7 @@ WORK = "() => { for (const end = performance.now() + 200; performance.now() < en
 
 
 class Changing(Showroom):
-    """Fifty environments, of which every second is another one at each look."""
+    """Fifty environments, of which two in three are others at each look."""
 
     looks = 0
 
@@ -41,7 +41,7 @@ class Changing(Showroom):
         self.looks += 1
         turned = {"running": "stopped", "stopped": "running"}
         return [
-            {**item, "status": turned[item["status"]]} if (i + self.looks) % 2 else item
+            {**item, "status": turned[item["status"]]} if (i + self.looks) % 3 else item
             for i, item in enumerate(self.environments)
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,32 @@ def test_a_request_that_is_wrong_is_said_while_it_is_typed(lab: Lab, page: Page)
     form(page).get_by_text("Advanced").click()
     form(page).get_by_label("Shared memory").fill("much")
     expect(form(page).locator("#jp-DLEnv-error-shm_size")).to_contain_text("'much' is not a size")
+
+
+def test_a_project_and_a_part_of_a_gpu_are_chosen_in_the_form(lab: Lab, page: Page) -> None:
+    text = 'name = "bert"\nimage = "python"\n\n[labels]\nteam = "vision"\n'
+    file = {"type": "file", "format": "text", "content": text}
+    lab.request("PUT", "../../api/contents/dlenv.toml", file)
+    open_lab(page, lab)
+    run_command(page, "dlenv:create-environment")
+
+    form(page).get_by_role("button", name="bert").click()
+
+    expect(form(page).get_by_label("Name", exact=True)).to_have_value("bert")
+    line = form(page).locator(".jp-DLEnv-cmd").first
+    expect(line).to_contain_text(re.compile(r"launch --file \S+/dlenv.toml$"))
+    form(page).get_by_role("button", name="More GPUs").click()
+    part = form(page).get_by_role("group", name="GPU 6").get_by_role("checkbox").first
+    part.click()
+    expect(part).to_be_checked()
+    # Never both, whole GPUs and parts.
+    expect(form(page).get_by_role("checkbox", checked=True)).to_have_count(1)
+    expect(line).to_contain_text("--gpus device=MIG-")
+    part.click()
+    with page.expect_response(lambda answer: answer.status == 202) as answer:
+        form(page).get_by_role("button", name="Launch", exact=True).click()
+    assert answer.value.json()["spec"]["labels"] == {"team": "vision"}
+    lab.request("DELETE", "../../api/contents/dlenv.toml")
 
 
 def test_everything_is_in_chinese(lab: Lab, chinese: None, page: Page) -> None:

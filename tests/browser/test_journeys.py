@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import threading
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import docker
 import pytest
 from playwright.sync_api import BrowserContext, Page, Response, expect
 from rig.gpu_host import let_the_engine_have_gpus
@@ -166,8 +169,16 @@ def test_a_launch_survives_a_reload_shows_in_every_tab_and_is_cancelled_in_any(
     expect(row(other, "large")).to_have_count(0)
 
 
-def test_stop_start_and_remove_in_two_tabs_that_stay_in_step(
-    docker_lab: Lab, page: Page, context: BrowserContext, images
+@pytest.fixture
+def saved_image(images) -> Iterator[str]:
+    name = f"dlenv-test/saved-{uuid.uuid4().hex[:8]}:1"
+    yield name
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        images.client.images.remove(name, force=True)
+
+
+def test_stop_start_save_and_remove_in_two_tabs_that_stay_in_step(
+    docker_lab: Lab, page: Page, context: BrowserContext, images, saved_image: str
 ) -> None:
     """Earns its time: two pages and one engine agree at each step."""
     docker_lab.launch(name="mine", image=images.ensure("kernel"))
@@ -187,6 +198,15 @@ def test_stop_start_and_remove_in_two_tabs_that_stay_in_step(
     row(other, "mine").get_by_role("button", name="Start").click()
     for tab in (page, other):
         expect(row(tab, "mine")).to_contain_text("Running", timeout=LAUNCH)
+    act("Export or save")
+    expect(panel(page).get_by_text("devcontainer.json", exact=False).first).to_be_visible()
+    panel(page).get_by_role("radio", name="Compose").click()
+    expect(panel(page).get_by_label("Compose")).to_contain_text("services:")
+    panel(page).get_by_label("Name of the image").fill(saved_image)
+    panel(page).get_by_role("button", name="Save").click()
+    expect(panel(page).get_by_text(f"{saved_image} is saved")).to_be_visible(timeout=30_000)
+    panel(page).get_by_role("button", name="Save").click()
+    expect(panel(page).get_by_role("button", name="Replace the image")).to_be_visible()
     act("Logs")
     expect(panel(page).get_by_role("heading", name="Logs of mine")).to_be_visible()
     act("Remove")
