@@ -1,8 +1,9 @@
 /**
  * Questions that are asked before something is lost.
  */
-import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import type { IEnvironment } from './wire';
@@ -119,12 +120,35 @@ export async function pick(
     });
     return null;
   }
-  const answer = await InputDialog.getItem({
+  const answer = await showDialog({
     title,
-    label,
-    items: [...names],
-    okLabel,
-    cancelLabel: trans.__('Cancel')
+    body: new Choice(label, names),
+    focusNodeSelector: 'select',
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.okButton({ label: okLabel })
+    ]
   });
   return answer.button.accept ? answer.value : null;
+}
+
+/**
+ * JupyterLab's own `InputDialog` tells a screen reader nothing of what is chosen.
+ */
+class Choice extends Widget implements Dialog.IBodyWidget<string> {
+  constructor(label: string, names: readonly string[]) {
+    super();
+    this.addClass('jp-DLEnv-choice');
+    const words = document.createElement('label');
+    words.textContent = label;
+    this._select.append(...names.map(name => new Option(name)));
+    words.append(this._select);
+    this.node.append(words);
+  }
+
+  getValue(): string {
+    return this._select.value;
+  }
+
+  private readonly _select = document.createElement('select');
 }

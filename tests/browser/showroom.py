@@ -281,6 +281,9 @@ class Showroom:
     problems: list[dict[str, str]] = field(default_factory=list)
     project: dict[str, Any] | None = None
 
+    def environments_now(self) -> list[dict[str, Any]]:
+        return self.environments
+
     def attach(self, page: Page) -> None:
         page.route(re.compile(r"/dlenv/api/"), self._answer)
 
@@ -291,7 +294,7 @@ class Showroom:
             route.fulfill(status=503, json={"error": self.failure})
             return
         known: dict[str, Any] = {
-            "environments": {"environments": self.environments},
+            "environments": {"environments": self.environments_now()},
             "jobs": {"jobs": self.jobs},
             "images": IMAGES,
             "catalogue": CATALOGUE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from .lab import Lab
-from .showroom import Showroom, failed, preparing, pulling
+from .showroom import PROJECT, Showroom, failed, preparing, pulling
 from .views import (
     LAB_LOADS,
     choose_image,
@@ -104,6 +105,32 @@ def test_a_request_that_is_wrong_is_said_while_it_is_typed(lab: Lab, page: Page)
     expect(form(page).locator("#jp-DLEnv-error-shm_size")).to_contain_text("'much' is not a size")
 
 
+def test_a_project_and_a_part_of_a_gpu_are_chosen_in_the_form(lab: Lab, page: Page) -> None:
+    text = 'name = "bert"\nimage = "python"\n\n[labels]\nteam = "vision"\n'
+    file = {"type": "file", "format": "text", "content": text}
+    lab.request("PUT", "../../api/contents/dlenv.toml", file)
+    open_lab(page, lab)
+    run_command(page, "dlenv:create-environment")
+
+    form(page).get_by_role("button", name="bert").click()
+
+    expect(form(page).get_by_label("Name", exact=True)).to_have_value("bert")
+    line = form(page).locator(".jp-DLEnv-cmd").first
+    expect(line).to_contain_text(re.compile(r"launch --file \S+/dlenv.toml$"))
+    form(page).get_by_role("button", name="More GPUs").click()
+    part = form(page).get_by_role("group", name="GPU 6").get_by_role("checkbox").first
+    part.click()
+    expect(part).to_be_checked()
+    # Never both, whole GPUs and parts.
+    expect(form(page).get_by_role("checkbox", checked=True)).to_have_count(1)
+    expect(line).to_contain_text("--gpus device=MIG-")
+    part.click()
+    with page.expect_response(lambda answer: answer.status == 202) as answer:
+        form(page).get_by_role("button", name="Launch", exact=True).click()
+    assert answer.value.json()["spec"]["labels"] == {"team": "vision"}
+    lab.request("DELETE", "../../api/contents/dlenv.toml")
+
+
 def test_everything_is_in_chinese(lab: Lab, chinese: None, page: Page) -> None:
     lab.launch(name="mine", image="python")
     open_lab(page, lab)
@@ -138,13 +165,23 @@ def test_notebook_7_launches_beside_and_opens_a_notebook(
     assert "seven" in run_cell(notebook, "import os; print(os.environ['DLENV_ENVIRONMENT'])")
 
 
+#: All that is ours on a page; menus are JupyterLab's own.
+OURS = (
+    ".jp-DLEnv-panel:not(.lm-mod-hidden)",
+    "#jupyter-dlenv-sidebar",
+    ".jp-DLEnv-popover",
+    ".jp-Dialog-content",
+)
+
+
 def violations(page: Page) -> list[str]:
     """Return what axe-core finds serious in our own parts of the page."""
     found: dict[str, Any] = page.evaluate(
-        """() => axe.run(
-            {include: [['.jp-DLEnv-panel:not(.lm-mod-hidden)'], ['#jupyter-dlenv-sidebar']]},
+        """parts => axe.run(
+            {include: parts.filter(part => document.querySelector(part)).map(part => [part])},
             {resultTypes: ['violations']}
-        )"""
+        )""",
+        OURS,
     )
     assert len(found["passes"]) > 10
     return [
@@ -154,10 +191,22 @@ def violations(page: Page) -> list[str]:
     ]
 
 
+def in_all_themes(page: Page, view: str) -> dict[str, list[str]]:
+    """Return what is serious in what the page shows now, by theme."""
+    found = {}
+    for theme in THEMES:
+        set_theme(page, theme)
+        serious = violations(page)
+        if serious:
+            found[f"{view}, {theme}"] = serious
+    return found
+
+
 def test_no_view_keeps_anybody_out_in_any_theme(lab: Lab, page: Page, showroom: Showroom) -> None:
     """Earns its time: every view and state in three themes, as axe-core sees them."""
     showroom.jobs = [pulling()]
     showroom.log = "Step 1/5 : FROM x\n"
+    showroom.project = PROJECT
     open_lab(page, lab)
     page.add_script_tag(path=AXE)
     open_sidebar(page)
@@ -168,6 +217,7 @@ def test_no_view_keeps_anybody_out_in_any_theme(lab: Lab, page: Page, showroom: 
         ("preparing", "dlenv:show-launch", {"id": "job-pytorch-25-10"}),
         ("failed", "dlenv:show-launch", {"id": "job-pytorch-25-10"}),
         ("connect", "dlenv:connect-environment", {"name": "bert-finetune"}),
+        ("take along", "dlenv:take-environment-along", {"name": "bert-finetune"}),
         ("logs", "dlenv:show-logs", {"name": "bert-finetune"}),
         ("doctor", "dlenv:check-health", {}),
     ):
@@ -179,14 +229,37 @@ def test_no_view_keeps_anybody_out_in_any_theme(lab: Lab, page: Page, showroom: 
         if view == "form":
             form(page).get_by_text("Advanced").click()
             form(page).get_by_role("button", name="Add mount").click()
-        for theme in THEMES:
-            set_theme(page, theme)
-            serious = violations(page)
-            if serious:
-                found[f"{view}, {theme}"] = serious
-        set_theme(page, THEMES[0])
+            form(page).get_by_role("checkbox", name="3g.40gb").click()
+        found |= in_all_themes(page, view)
 
     assert found == {}
+
+
+def test_no_dialog_keeps_anybody_out_in_any_theme(lab: Lab, page: Page, showroom: Showroom) -> None:
+    """Earns its time: what opens above a page, with a notebook that runs in an environment."""
+    lab.launch(name="bert-finetune", image="python")
+    open_lab(page, lab)
+    page.add_script_tag(path=AXE)
+    run_command(page, "notebook:create-new", kernelName="dlenv-bert-finetune")
+    status = page.locator(".jp-DLEnv-statusitem")
+    expect(status).to_be_visible(timeout=30_000)
+    open_sidebar(page)
+    found: dict[str, list[str]] = {}
+    for view in ("remove", "recreate", "move"):
+        command = "dlenv:move-notebook" if view == "move" else f"dlenv:{view}-environment"
+        run_command(page, command, name="bert-finetune")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        found |= in_all_themes(page, view)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+    status.click()
+    expect(page.locator(".jp-DLEnv-popover")).to_be_visible()
+
+    found |= in_all_themes(page, "popover")
+
+    assert found == {}
+    page.keyboard.press("Escape")
+    expect(status).to_be_focused()
 
 
 def set_theme(page: Page, theme: str) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
 import threading
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import docker
 import pytest
 from playwright.sync_api import BrowserContext, Page, Response, expect
+from rig.gpu_host import let_the_engine_have_gpus
+from rig.nvml import gpu_uuid
 
 from .lab import Lab, screenshot
 from .views import (
@@ -25,6 +31,12 @@ from .views import (
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker]
 
+#: Where a cell runs, and which GPUs it sees there.
+WHERE = """\
+import socket, subprocess
+print(socket.gethostname())
+print(subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout)
+"""
 #: Milliseconds for what only needs an event to travel.
 AT_ONCE = 10_000
 #: A container starts, and its agent answers.
@@ -66,28 +78,43 @@ def is_layout_saved(response: Response) -> bool:
     return "/api/workspaces" in request.url and "jupyter-dlenv-launch" in body
 
 
+@pytest.fixture
+def engine_has_gpus(docker_engine_url: str) -> None:
+    let_the_engine_have_gpus(docker_engine_url)
+
+
 def test_first_launch_from_the_tile_to_a_cell_that_ran_inside(
-    docker_lab: Lab, page: Page, images
+    docker_lab: Lab, page: Page, images, engine_has_gpus: None
 ) -> None:
     """Earns its time: the whole of the main journey, which nothing else covers."""
     image = images.ensure("kernel")
     open_lab(page, docker_lab)
 
     page.locator(".jp-LauncherCard", has_text="DL environment").click()
-    expect(form(page).get_by_role("checkbox")).to_have_count(8, timeout=30_000)
+    # And one is in parts.
+    expect(form(page).get_by_role("checkbox", name="GPU")).to_have_count(7, timeout=30_000)
     choose_image(page, image)
     form(page).get_by_label("Name", exact=True).fill("first")
+    for count in (1, 2):
+        form(page).get_by_role("button", name="More GPUs").click()
+        taken = form(page).get_by_role("checkbox", checked=True)
+        expect(taken).to_have_count(count)
+    lit = [int(tile.inner_text().split()[1]) for tile in taken.all()]
     screenshot(page, "journey-form")
     form(page).get_by_role("button", name="Launch").click()
     expect(panel(page).get_by_role("heading", name="first")).to_be_visible()
 
     notebook = page.locator(".jp-NotebookPanel:visible")
-    expect(notebook.locator(".jp-Toolbar-kernelName")).to_contain_text("first", timeout=LAUNCH)
-    assert "first" in run_cell(page, "import socket; print(socket.gethostname())")
+    expect(notebook.locator(".jp-Toolbar-kernelName")).to_contain_text("2 GPUs", timeout=LAUNCH)
+    printed = run_cell(page, WHERE)
+    assert printed.split()[0] == "first"
+    assert [gpu_uuid(index) for index in lit] == re.findall(r"GPU-[0-9a-f-]+", printed)
     expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text("first")
     expect(page.get_by_text("first is ready")).to_be_visible()
     open_sidebar(page)
     expect(row(page, "first").locator(".jp-DLEnv-kernels")).to_contain_text("Untitled.ipynb")
+    for index in lit:
+        expect(row(page, "first").get_by_text(f"GPU {index}")).to_be_visible()
 
 
 def test_a_launch_that_fails_says_why_and_what_else_can_be_done(
@@ -142,8 +169,16 @@ def test_a_launch_survives_a_reload_shows_in_every_tab_and_is_cancelled_in_any(
     expect(row(other, "large")).to_have_count(0)
 
 
-def test_stop_start_and_remove_in_two_tabs_that_stay_in_step(
-    docker_lab: Lab, page: Page, context: BrowserContext, images
+@pytest.fixture
+def saved_image(images) -> Iterator[str]:
+    name = f"dlenv-test/saved-{uuid.uuid4().hex[:8]}:1"
+    yield name
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        images.client.images.remove(name, force=True)
+
+
+def test_stop_start_save_and_remove_in_two_tabs_that_stay_in_step(
+    docker_lab: Lab, page: Page, context: BrowserContext, images, saved_image: str
 ) -> None:
     """Earns its time: two pages and one engine agree at each step."""
     docker_lab.launch(name="mine", image=images.ensure("kernel"))
@@ -163,6 +198,15 @@ def test_stop_start_and_remove_in_two_tabs_that_stay_in_step(
     row(other, "mine").get_by_role("button", name="Start").click()
     for tab in (page, other):
         expect(row(tab, "mine")).to_contain_text("Running", timeout=LAUNCH)
+    act("Export or save")
+    expect(panel(page).get_by_text("devcontainer.json", exact=False).first).to_be_visible()
+    panel(page).get_by_role("radio", name="Compose").click()
+    expect(panel(page).get_by_label("Compose")).to_contain_text("services:")
+    panel(page).get_by_label("Name of the image").fill(saved_image)
+    panel(page).get_by_role("button", name="Save").click()
+    expect(panel(page).get_by_text(f"{saved_image} is saved")).to_be_visible(timeout=30_000)
+    panel(page).get_by_role("button", name="Save").click()
+    expect(panel(page).get_by_role("button", name="Replace the image")).to_be_visible()
     act("Logs")
     expect(panel(page).get_by_role("heading", name="Logs of mine")).to_be_visible()
     act("Remove")
