@@ -39,6 +39,8 @@ _LINK_TIMEOUT = 10.0
 _RETRY_INTERVAL = 1.0
 #: Why it ended is worth knowing, but not worth waiting for an engine that hangs.
 _EXPLAIN_TIMEOUT = 2.0
+#: In which a kernel ends that has nothing to do; with others the manager has more patience.
+_POLITE_END = 0.5
 _GONE = KernelExit(exit_code=-signal.SIGKILL, signal=signal.SIGKILL, log="")
 
 
@@ -198,6 +200,14 @@ class DlenvProvisioner(KernelProvisionerBase):
             await self._link.signal(self.kernel_id, signum)
         except DlenvError as error:
             self.log.warning("Kernel %s could not be signalled: %s", self.kernel_id, error)
+
+    async def shutdown_requested(self, restart: bool = False) -> None:  # noqa: ARG002 - the same
+        """Wait a moment for the end of a kernel that was asked to end.
+
+        The manager would look only every 100 ms whether it has, and we are told.
+        """
+        if self._following is not None:
+            await asyncio.wait([self._following], timeout=_POLITE_END)
 
     async def kill(self, restart: bool = False) -> None:  # noqa: ARG002 - often wrong; see cleanup
         await self.send_signal(signal.SIGKILL)
