@@ -1,6 +1,6 @@
 """``import torch`` in a kernel that has it already, beside a new kernel of this machine.
 
-``python -m benchmarks.preload`` installs torch (the CPU build, 200 MB) into a directory and builds an
+``python -m benchmarks.preload`` installs torch (the CPU build, 200 MB) and builds an
 image that has the same files, so that both kernels import the same.
 """
 
