@@ -11,7 +11,9 @@ from .kernels.link import AgentLink
 
 #: An image's entrypoint may check GPUs and print for a while before the agent starts.
 AGENT_TIMEOUT = 120.0
-_LOOK_SECONDS = 0.05
+_TRY_SECONDS = 0.01
+#: The engine is asked less often: it has enough to do at the start of a container.
+_LOOK_SECONDS = 0.25
 
 
 async def agent_link(engine: Engine, container_id: str, directory: Path) -> AgentLink:
@@ -23,10 +25,15 @@ async def agent_link(engine: Engine, container_id: str, directory: Path) -> Agen
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + AGENT_TIMEOUT
+    look = 0.0
     while True:
         try:
             return await AgentLink.connect(directory, timeout=1)
         except DlenvError as error:
+            if loop.time() < look:
+                await asyncio.sleep(_TRY_SECONDS)
+                continue
+            look = loop.time() + _LOOK_SECONDS
             state = await engine.inspect(container_id)
             if state.state != "running":
                 raise EnvironmentDiedError(
@@ -35,7 +42,7 @@ async def agent_link(engine: Engine, container_id: str, directory: Path) -> Agen
                 ) from error
             if loop.time() > deadline:
                 raise
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_TRY_SECONDS)
 
 
 async def _last_words(engine: Engine, container_id: str, state: ContainerState) -> str:

@@ -157,8 +157,14 @@ class Making:
                 await self._engine.remove(container_id, volumes={ID: environment_id})
             else:
                 break
-        await self.ready(await self._observed(container_id))
-        await self._check_gpus(spec.name, facts, container_id)
+        # Both take a while, and need nothing of each other.
+        checking = asyncio.ensure_future(self._check_gpus(spec.name, facts, container_id))
+        try:
+            await self.ready(await self._observed(container_id))
+            await checking
+        finally:
+            checking.cancel()
+            await asyncio.wait([checking])
         return container_id
 
     async def ready(self, environment: Environment) -> None:

@@ -43,6 +43,7 @@ _HELLO_LIMIT = 15.0
 _FIRST_RETRY = 0.05
 _LONGEST_RETRY = 5.0
 _LONGEST_LINE = 4096
+_LOOK_SECONDS = 10.0
 _MACHINE = "machine"
 
 
@@ -177,6 +178,7 @@ class Tunnel:
         self._container_id = container_id
         self._command = (python, AGENT_TARGET, "--stream", RUNTIME_TARGET)
         self._user = user
+        self._inner = inner
         self._machine = _machine(inner.parent / _MACHINE)
         self._doors = _Doors(inner)
         self._session = ""
@@ -185,7 +187,7 @@ class Tunnel:
     async def run(self) -> None:
         """Return when the environment has stopped, or is gone."""
         retry = _FIRST_RETRY
-        while True:
+        while self._inner.is_dir():
             try:
                 async with self._stream() as stream:
                     await self._talk(stream)
@@ -199,6 +201,12 @@ class Tunnel:
             await asyncio.sleep(retry)
             retry = min(2 * retry, _LONGEST_RETRY)
         self._doors.keep_only([])
+
+    async def until_removed(self) -> None:
+        """Return when the environment was removed, whether the engine ends its stream or not."""
+        # The end of a directory is no event that one could wait for.
+        while self._inner.is_dir():  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _talk(self, stream: _EngineStream) -> None:
         hello = {
@@ -258,7 +266,10 @@ async def _main(arguments: argparse.Namespace) -> None:
         tunnel = Tunnel(
             engine, arguments.container, inner, python=arguments.python, user=arguments.user
         )
-        await tunnel.run()
+        ends = [asyncio.ensure_future(tunnel.run()), asyncio.ensure_future(tunnel.until_removed())]
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in done:
+            end.result()
     finally:
         await engine.aclose()
 

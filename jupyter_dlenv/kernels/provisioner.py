@@ -14,6 +14,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Bool, Unicode
 
+from ..access.relay import TUNNEL_LOCK
 from ..configuration import Configuration
 from ..doctor.diagnoses import explained
 from ..errors import (
@@ -24,7 +25,7 @@ from ..errors import (
     InternalError,
     KernelStartError,
 )
-from ..models import Environment
+from ..models import Environment, Status
 from ..using import running_environment
 from . import surroundings
 from .last_exit import KERNEL_EXIT, LastExit, explain_environment, explain_kernel
@@ -38,6 +39,8 @@ _LINK_TIMEOUT = 10.0
 _RETRY_INTERVAL = 1.0
 #: Why it ended is worth knowing, but not worth waiting for an engine that hangs.
 _EXPLAIN_TIMEOUT = 2.0
+#: In which a kernel ends that has nothing to do; with others the manager has more patience.
+_POLITE_END = 0.5
 _GONE = KernelExit(exit_code=-signal.SIGKILL, signal=signal.SIGKILL, log="")
 
 
@@ -198,6 +201,14 @@ class DlenvProvisioner(KernelProvisionerBase):
         except DlenvError as error:
             self.log.warning("Kernel %s could not be signalled: %s", self.kernel_id, error)
 
+    async def shutdown_requested(self, restart: bool = False) -> None:  # noqa: ARG002 - the same
+        """Wait a moment for the end of a kernel that was asked to end.
+
+        The manager would look only every 100 ms whether it has, and we are told.
+        """
+        if self._following is not None:
+            await asyncio.wait([self._following], timeout=_POLITE_END)
+
     async def kill(self, restart: bool = False) -> None:  # noqa: ARG002 - often wrong; see cleanup
         await self.send_signal(signal.SIGKILL)
 
@@ -264,13 +275,30 @@ class DlenvProvisioner(KernelProvisionerBase):
                     break
                 await link.hold(self.kernel_id, note=self._note, outlives=self.outlives)
             except AgentUnreachableError as error:
-                if nobody_listens(error):
+                if nobody_listens(error) and not await self._can_come_back():
                     break
                 # Unreachable is not dead.
                 await asyncio.sleep(_RETRY_INTERVAL)
             except AgentError as error:
                 self.log.warning("Kernel %s: %s", self.kernel_id, error)
         self._conclude(_GONE, await self._explain_environment() if self._unexpected else None)
+
+    async def _can_come_back(self) -> bool:
+        """Tell whether it was not the agent that ended, but what carried its sockets to here."""
+        if not (self.private_dir / TUNNEL_LOCK).exists():
+            return False
+        configuration = await asyncio.to_thread(Configuration.load, parent=self.parent)
+        try:
+            async with contextlib.aclosing(configuration.open(self.engine)) as environments:
+                environment = await environments.get(self.environment)
+                if environment.status is not Status.RUNNING:
+                    return False
+                await environments.reach(environment)
+        except EnvironmentNotFoundError:
+            return False
+        except DlenvError as error:
+            self.log.warning("Kernel %s: %s", self.kernel_id, error)
+        return True
 
     @property
     def _unexpected(self) -> bool:

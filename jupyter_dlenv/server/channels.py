@@ -64,6 +64,13 @@ def _remembering(base: type[Any]) -> type[Any]:
             return super().connect()
 
         def nudge(self) -> Any:
+            provisioner = getattr(self.kernel_manager, "provisioner", None)
+            if isinstance(provisioner, DlenvProvisioner) and (
+                self.kernel_manager.execution_state == "starting"
+            ):
+                # It has answered, or we would not be here; whoever notes its state has not heard
+                # yet, and the page would be kept waiting for that in steps of 50 ms.
+                self.kernel_manager.execution_state = "idle"
             if self._catching_up:
                 return asyncio.ensure_future(self._catch_up())
             return super().nudge()

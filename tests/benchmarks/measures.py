@@ -77,8 +77,11 @@ async def text_throughput(page: Page) -> float:
 
 
 async def interrupt(server: Server, page: Page) -> float:
-    request = await page.begin("import time\nfor _ in range(6000): time.sleep(0.01)")
-    await page.until(lambda: any(m["msg_type"] == "execute_input" for m in page.of(request)))
+    code = "import time; print('on', flush=True)\nfor _ in range(6000): time.sleep(0.01)"
+    request = await page.begin(code)
+    # Not execute_input, which comes before any of the code runs.
+    await page.until(lambda: any(m["msg_type"] == "stream" for m in page.of(request)))
+    await asyncio.sleep(0.02)
     began = time.perf_counter()
     await server.ask("POST", f"/api/kernels/{page.kernel_id}/interrupt")
     await page.until(lambda: page.is_done(request))
@@ -86,10 +89,19 @@ async def interrupt(server: Server, page: Page) -> float:
 
 
 async def restart(server: Server, page: Page) -> float:
-    """Return how long the request takes: until the new kernel has answered."""
+    """Return when a page that reconnects after the request, as JupyterLab does, has an answer.
+
+    The request itself ends when a process has been started.
+    """
     began = time.perf_counter()
     await server.ask("POST", f"/api/kernels/{page.kernel_id}/restart")
-    return since(began)
+    again = Page(server, page.kernel_id)
+    try:
+        await again.connect()
+        await again.answered(await again.send("kernel_info_request", {}, "shell"))
+        return since(began)
+    finally:
+        await again.aclose()
 
 
 async def crash(page: Page) -> float:

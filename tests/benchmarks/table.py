@@ -20,6 +20,10 @@ class Samples:
     def add(self, measure: str, candidate: str, value: float) -> None:
         self._values[measure][candidate].append(value)
 
+    def of(self, measure: str, candidate: str) -> list[float]:
+        """Return what was measured so far."""
+        return self._values[measure][candidate]
+
     def to_markdown(self) -> str:
         """Return one table for each measure, in the order in which they came."""
         parts = []

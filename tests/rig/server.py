@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 TOKEN = "a-token-of-the-tests"
 _PATIENCE = 60.0
+#: For conditions that have to do with something else than what a page hears.
+_LONGEST_BLINDNESS = 0.05
 #: Others cost a start more than everything else together.
 _OTHERS = ("jupyterlab", "jupyter_lsp", "notebook_shim", "jupyter_server_terminals")
 _EXTENSIONS = {"jupyter_dlenv": True, **dict.fromkeys(_OTHERS, False)}
@@ -109,6 +112,7 @@ class Page:
     def __init__(self, server: Server, kernel_id: str) -> None:
         self.received: list[dict[str, Any]] = []
         self.bytes_received = 0
+        self._news = asyncio.Event()
         self.kernel_id = kernel_id
         self._server = server
         self._id = uuid.uuid4().hex
@@ -199,7 +203,10 @@ class Page:
         end = time.monotonic() + patience
         while not condition():
             assert time.monotonic() < end, f"received only {self.received[-5:]}"
-            await asyncio.sleep(0.005)
+            self._news.clear()
+            # At once, or else what is measured with this comes in steps.
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._news.wait(), _LONGEST_BLINDNESS)
 
     async def aclose(self) -> None:
         if self._socket is not None and self._reading is not None:
@@ -211,3 +218,4 @@ class Page:
             self.bytes_received += len(message)
             if isinstance(message, str):
                 self.received.append(json.loads(message))
+            self._news.set()

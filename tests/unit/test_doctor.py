@@ -203,7 +203,7 @@ SHOWN = [
     ("E02", "error", away("engine-permission")),
     ("E03", "error", away("engine-too-old")),
     ("E04", "error", away("unknown-engine")),
-    ("E05", "error", engine(shares_sockets=False)),
+    ("E05", "info", engine(shares_sockets=False)),
     ("E06", "warning", engine(security=("userns",))),
     ("E07", "info", engine(security=("rootless",))),
     ("E08", "warning", engine(forwards_packets=False)),
