@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from ._version import __version__
+from .carrying import Carried, packages_carried
 from .engines.base import ImageFacts, SupportsImages, TransferProgress
 from .engines.commit import SupportsCommit
 from .environments import Environments
@@ -22,15 +21,10 @@ from .errors import (
 from .images.pin import registry_digest
 from .images.reference import ImageReference
 from .labels import BASE, SAVED_BY, SAVED_FROM
-from .models import Environment, Phase, Progress, Status
+from .models import Environment, Phase, Progress
 
 _OCI = "org.opencontainers.image"
-_LOOK_SECONDS = 20.0
-_LOOK_BYTES = 64 * 1024
 _MOST_NAMED = 8
-#: Packages that pip installed for the user, who is not root: in the home directory.
-_LOOK = ("sh", "-c", 'ls -d "$HOME"/.local/lib/python3*/site-packages/*.dist-info 2>/dev/null')
-_PACKAGE = re.compile(r"/([A-Za-z0-9][A-Za-z0-9._]*)-[^/]*\.dist-info$", re.MULTILINE)
 
 ReportProgress = Callable[[Progress], None]
 
@@ -41,7 +35,7 @@ class SavedImage:
 
     Attributes:
         digest: What the registry knows it by; empty if it was not pushed.
-        notes: What is not in it, for people.
+        notes: What is in it and what is not, for people.
     """
 
     image: str
@@ -98,43 +92,20 @@ async def save_environment(
         raise ImageExistsError(f"The engine has an image {tag} already.")
     runs = await engine.inspect_image(environment.image_id)
     named = await named_image(engine, environment)
-    notes = await _notes(environments, environment)
     report(Progress(phase=Phase.SAVING, message="The environment stands still for a moment"))
-    saved = await engine.commit(
-        environment.container_id,
-        tag=tag,
-        like=runs,
-        labels={**(named or runs).labels, BASE: "", **_origin(environment, named)},
-    )
+    async with packages_carried(environments, environment) as carried:
+        saved = await engine.commit(
+            environment.container_id,
+            tag=tag,
+            like=runs,
+            labels={**(named or runs).labels, BASE: "", **_origin(environment, named)},
+        )
+    notes = _notes(environment, carried)
     digest = ""
     if push:
         report(Progress(phase=Phase.PUSHING, message=tag))
         digest = await engine.push(tag, lambda progress: report(_pushing(progress)))
     return SavedImage(image=tag, image_id=saved.id, size=saved.size, digest=digest, notes=notes)
-
-
-async def packages_left_out(environments: Environments, name: str) -> tuple[str, ...]:
-    """Return what pip has put into the home directory, which is in no image.
-
-    Nothing is known of a stopped environment, nor of one that does not answer in time.
-    """
-    environment = await environments.get(name)
-    if environment.status is not Status.RUNNING:
-        return ()
-    try:
-        return await asyncio.wait_for(_packages_at_home(environments, name), _LOOK_SECONDS)
-    except asyncio.TimeoutError:
-        return ()
-
-
-def note_on(packages: tuple[str, ...], name: str) -> str:
-    """Return what to say to people of packages that are left out."""
-    more = len(packages) - _MOST_NAMED
-    names = ", ".join(packages[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return (
-        f"pip has installed these there, so they are missing in the image: {names}. Install "
-        f"them as root first: `jupyter dlenv exec --root {name} -- pip install …`"
-    )
 
 
 async def named_image(engine: SupportsImages, environment: Environment) -> ImageFacts | None:
@@ -169,26 +140,19 @@ async def _exists(engine: SupportsImages, tag: str) -> bool:
     return True
 
 
-async def _notes(environments: Environments, environment: Environment) -> tuple[str, ...]:
-    """Return what a user could miss in the image."""
+def _notes(environment: Environment, carried: Carried) -> tuple[str, ...]:
+    """Return what a user could miss in the image, or wonder about."""
     notes = [f"The home directory {environment.home} is not in the image, nor what is mounted."]
-    if packages := await packages_left_out(environments, environment.name):
-        notes.append(note_on(packages, environment.name))
+    if carried.packages:
+        more = len(carried.packages) - _MOST_NAMED
+        names = ", ".join(carried.packages[:_MOST_NAMED])
+        names += f" and {more} more" if more > 0 else ""
+        notes.append(f"What pip has installed there is in the image all the same: {names}.")
+    elif carried.problem:
+        notes.append(
+            f"Packages that pip may have installed there are missing in it: {carried.problem}."
+        )
     return tuple(notes)
-
-
-async def _packages_at_home(environments: Environments, name: str) -> tuple[str, ...]:
-    stream = await environments.open_stream(name, _LOOK)
-    try:
-        output = b""
-        while len(output) < _LOOK_BYTES:
-            channel, data = await stream.read()
-            if not channel:
-                break
-            output += data
-    finally:
-        await stream.aclose()
-    return tuple(sorted(set(_PACKAGE.findall(output.decode(errors="replace")))))
 
 
 def _pushing(progress: TransferProgress) -> Progress:

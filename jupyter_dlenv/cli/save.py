@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 @name_argument
 @click.argument("image", metavar="REPOSITORY:TAG")
 @click.option("--push", is_flag=True, help="Give it to its registry, with your `docker login`.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Take the name from another image without asking.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @common_options
 @pass_invocation
 def save(invocation: Invocation, name: str, image: str, push: bool, yes: bool, quiet: bool) -> None:
-    r"""Make an image of an environment, with all that was installed as root.
+    r"""Make an image of an environment, with all that was installed.
 
-    Its processes stand still for a moment.  The home directory and mounts are left out.
+    Its processes stand still for a moment.  The home directory and mounts are left out, but
+    for the packages that pip has put there.
 
     \b
     jupyter dlenv save bert registry.example.com/team/bert:1 --push
@@ -44,9 +45,6 @@ def save(invocation: Invocation, name: str, image: str, push: bool, yes: bool, q
         Phase.PUSHING: f"Pushing {clean(image)}",
     }
     display = open_display(titles, quiet=quiet)
-
-    if not yes and _has_terminal():
-        _confirm_without(invocation, name)
 
     def run(*, replace: bool) -> SavedImage:
         async def work(environments: Environments) -> SavedImage:
@@ -63,7 +61,7 @@ def save(invocation: Invocation, name: str, image: str, push: bool, yes: bool, q
     try:
         saved = run(replace=yes)
     except ImageExistsError as error:
-        if not _has_terminal():
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise
         if not click.confirm(f"{error} Take the name from it?", err=True):
             raise NotConfirmedError("Nothing was saved.") from error
@@ -77,21 +75,3 @@ def save(invocation: Invocation, name: str, image: str, push: bool, yes: bool, q
     click.echo(f"  use it:   jupyter dlenv launch {clean(saved.image)}")
     for note in saved.notes:
         click.echo(f"Note: {clean(note)}", err=True)
-
-
-def _has_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _confirm_without(invocation: Invocation, name: str) -> None:
-    """Ask before an image is made that lacks what the user has installed."""
-    # Imported here: what an engine needs is slow to import.
-    from ..saving import note_on, packages_left_out  # noqa: PLC0415
-
-    async def look(environments: Environments) -> tuple[str, ...]:
-        return await packages_left_out(environments, name)
-
-    if packages := invocation.run(look):
-        click.echo(f"In the home directory, {clean(note_on(packages, name))}", err=True)
-        if not click.confirm("Save without them?", err=True):
-            raise NotConfirmedError("Nothing was saved.")

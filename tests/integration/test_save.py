@@ -122,19 +122,44 @@ async def test_a_colleague_starts_with_what_was_installed(
 
 
 @docker_only
-async def test_what_pip_has_put_into_the_home_directory_is_named(
+async def test_what_pip_has_put_into_the_home_directory_is_in_the_image(
     environments, spec, tag, other_user
 ):
     user = f"{other_user.uid}:{other_user.gid}"
     await environments.launch(replace(spec, user=user))
-    directory = '"$HOME"/.local/lib/python3.11/site-packages/torch_of_mine-2.9.1.dist-info'
-    await run_in(environments, spec.name, "sh", "-c", f"mkdir -p {directory}")
+    await run_in(environments, spec.name, "sh", "-c", _INSTALLED_AT_HOME)
 
     saved = await save_environment(environments, spec.name, tag)
+    left = await run_in(environments, spec.name, "sh", "-c", "ls /opt/dlenv/carried /usr/local/bin")
+    await environments.launch(replace(spec, name="b", image=tag, user="4321:4321"))
+    # A second time, with a newer one at the new home.
+    newer = _INSTALLED_AT_HOME.replace("mine", "newer").replace("2.9.1", "3.0")
+    await run_in(environments, "b", "sh", "-c", newer)
+    again = await save_environment(environments, "b", tag, replace=True)
+    await environments.launch(replace(spec, name="c", image=tag, user=user))
 
     assert "/home/dlenv is not in the image" in saved.notes[0]
-    assert "missing in the image: torch_of_mine." in saved.notes[1]
-    assert "exec --root" in saved.notes[1]
+    assert "in the image all the same: torch_of_mine." in saved.notes[1]
+    assert "in the image all the same: torch_of_newer." in again.notes[1]
+    assert ["/opt/dlenv/carried:", "/usr/local/bin:"] == left.split()
+    look = "import torch_of_mine, torch_of_newer, ipykernel, json as j; print(j.__name__)"
+    assert "json\n" == await run_in(environments, "c", "python3", "-c", look)
+    # What is at home, or is newer, comes first, and before what the image itself has.
+    assert "newer\n" == await run_in(environments, "c", "python3", "-c", "import both")
+    assert "a program of mine\n" == await run_in(environments, "c", "torch-of-mine")
+
+
+#: A package of which both versions have a module, and its program.
+_INSTALLED_AT_HOME = """
+set -e
+umask 077
+packages="$HOME/.local/lib/python3.11/site-packages"
+mkdir -p "$packages/torch_of_mine-2.9.1.dist-info" "$HOME/.local/bin"
+echo > "$packages/torch_of_mine.py"
+echo 'print("mine")' > "$packages/both.py"
+printf '#!/bin/sh\necho a program of mine\n' > "$HOME/.local/bin/torch-of-mine"
+chmod 700 "$HOME/.local/bin/torch-of-mine"
+"""
 
 
 @docker_only
@@ -186,11 +211,7 @@ async def test_a_plain_process_cannot_be_saved(environments, spec):
 
 
 @docker_only
-def test_the_command_asks_before_a_name_is_taken_and_before_packages_are_left_out(
-    launched, run, tag, schema
-):
-    directory = '"$HOME"/.local/lib/python3.11/site-packages/torch_of_mine-2.9.1.dist-info'
-    run("exec", "a", "--", "sh", "-c", f"mkdir -p {directory}")
+def test_the_command_asks_before_a_name_is_taken(launched, run, tag, schema):
     first = run("save", "a", tag, "--json")
     jsonschema.validate(json.loads(first.stdout), schema)
     refused = run("save", "a", tag)
@@ -199,9 +220,6 @@ def test_the_command_asks_before_a_name_is_taken_and_before_packages_are_left_ou
 
     program = Path(sys.executable).with_name("jupyter-dlenv")
     terminal = pexpect.spawn(str(program), ["save", "a", tag], encoding="utf-8", timeout=60)
-    terminal.expect(r"missing in the image: torch_of_mine")
-    terminal.expect(r"Save without them\? \[y/N\]")
-    terminal.sendline("y")
     terminal.expect(r"Take the name from it\? \[y/N\]")
     terminal.sendline("y")
     terminal.expect(f"jupyter dlenv launch {tag}")
