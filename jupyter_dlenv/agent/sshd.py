@@ -25,6 +25,9 @@ PORT = 22
 CARRIED = "/opt/dlenv/sshd"
 _PLACES = "/usr/sbin:/usr/local/sbin:/sbin"
 _CHECK_SECONDS = 10
+#: Whoever asks waits for ten.
+_LISTEN_SECONDS = 5.0
+_LOOK_SECONDS = 0.02
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _HEALTHY_SECONDS = 60.0
@@ -55,7 +58,7 @@ _CONFIG = """\
 # Written by jupyter_dlenv at every start.
 Port {port}
 HostKey {directory}/ssh-host-key
-PidFile none
+PidFile {directory}/ssh-pid
 AuthorizedKeysFile {directory}/ssh-authorized-keys
 # Our files are in a directory that others inside may write to, but they are nobody else's.
 StrictModes no
@@ -150,6 +153,19 @@ class SshServer:
             self._listen(sshd)
         return {"user": user, "sshd": sshd, "version": "%d.%d" % found}
 
+    async def listening(self) -> None:
+        """Wait until connections are accepted; not for ever, nor for a server that has ended.
+
+        A published port accepts them anyway, and drops them at once.
+        """
+        end = time.monotonic() + _LISTEN_SECONDS
+        # It is written when the server listens.
+        while self._process is not None and not os.path.exists(self._path("ssh-pid")):
+            if time.monotonic() > end:
+                say("sshd does not listen yet")
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
     def reaped(self, pid: int, code: int) -> None:
         """Note the end of a process; if it was the server, start it again after a while."""
         if self._process is None or self._process.pid != pid:
@@ -177,6 +193,8 @@ class SshServer:
     def _listen(self, sshd: str) -> None:
         if self._process is not None or self._closed or not sshd:
             return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path("ssh-pid"))
         try:
             self._process = subprocess.Popen(
                 [sshd, "-D", "-e", *_options(sshd), "-f", self._path("ssh-config")],

@@ -250,12 +250,14 @@ class Supervisor:
         return {"forgotten": self._kernels.forget(_kernel_id(request))}
 
     async def _configure_ssh(self, request: Dict[str, Any], _: object) -> Dict[str, Any]:
-        return self._ssh.configure(
+        configured = self._ssh.configure(
             _text(request, "host_key"),
             _text(request, "authorized_keys"),
             listen=request.get("listen") is True,
             own_system=request.get("own_system") is True,
         )
+        await self._ssh.listening()
+        return configured
 
     async def _listeners(self, request: Dict[str, Any], _: object) -> Dict[str, Any]:
         loop = asyncio.get_running_loop()

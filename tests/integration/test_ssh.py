@@ -129,6 +129,18 @@ def test_the_server_lets_in_whoever_the_environment_runs_as(make_home, new_image
     assert name == home.client(through_stream=True).run('echo "$(id -un) $(id -u)"')
 
 
+def test_an_environment_is_ready_when_its_server_listens(make_home, new_image):
+    home = make_home()
+    slow = (
+        "RUN mv /usr/sbin/sshd /usr/sbin/sshd.real && printf '%s\\n' '#!/bin/sh' "
+        "'case \"$*\" in *-D*) sleep 1.5;; esac' 'exec /usr/sbin/sshd.real \"$@\"' "
+        "> /usr/sbin/sshd && chmod +x /usr/sbin/sshd"
+    )
+    home.launch(new_image("ssh", slow))
+
+    home.client().run("true")
+
+
 def test_every_kind_of_session_has_the_variables_of_the_environment(home):
     client = home.client()
     show = "import os, json; print(json.dumps({k: os.environ.get(k) for k in %r}))"
