@@ -148,8 +148,8 @@ class Configuration(Configurable):
     ).tag(config=True)
     ssh_own_keys = Bool(
         True,
-        help="Let in the owner's keys: the public ones in ~/.ssh, and the lines of ~/.ssh/authorized_keys "
-        "that have no options.",
+        help="Let in the owner's keys: the public ones in ~/.ssh, and the lines of "
+        "~/.ssh/authorized_keys that have no options.",
     ).tag(config=True)
     ssh_authorized_keys = List(
         Unicode(), help="Further public keys that are let into all environments of the owner."
