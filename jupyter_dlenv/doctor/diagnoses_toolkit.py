@@ -126,7 +126,7 @@ G28 = Finding(
 
 def _no_way_to_gpus(facts: Facts) -> Finding | None:
     engine, toolkit = facts.engine, facts.toolkit
-    if not (engine.answers and facts.gpus) or _has_cdi(facts):
+    if not _containers_want_gpus(facts) or _has_cdi(facts):
         return None
     if "docker desktop" in engine.os.lower():
         return replace(G05, fix="Use the system's own engine: `docker context use default`.")
@@ -143,7 +143,7 @@ def _no_way_to_gpus(facts: Facts) -> Finding | None:
 
 def _no_cdi(facts: Facts) -> Finding | None:
     engine = facts.engine
-    if not (engine.answers and facts.gpus and engine.number) or engine.cdi_dirs:
+    if not (_containers_want_gpus(facts) and engine.number) or engine.cdi_dirs:
         return None
     # Without CDI, GPUs are had in the other way; only one of its advantages is lost.
     return replace(
@@ -157,7 +157,7 @@ def _names_missing(facts: Facts) -> Finding | None:
     engine = facts.engine
     # Older ones have CDI too, but do not say what they have found.
     tells = engine.cdi_devices is not None and bool(engine.cdi_dirs)
-    if not (engine.answers and facts.gpus and tells):
+    if not (_containers_want_gpus(facts) and tells):
         return None
     if not facts.toolkit.programs and not engine.gpu_names:
         return None
@@ -171,7 +171,7 @@ def _names_missing(facts: Facts) -> Finding | None:
 
 def _takes_amd(facts: Facts) -> Finding | None:
     engine = facts.engine
-    if not (engine.answers and facts.gpus and engine.number >= (29, 3)):
+    if not (_containers_want_gpus(facts) and engine.number >= (29, 3)):
         return None
     if facts.toolkit.programs or engine.gpu_names:
         return None
@@ -192,7 +192,7 @@ def _requirement_unmet(facts: Facts) -> Finding | None:
 
 def _rootless_hook(facts: Facts) -> Finding | None:
     rootless = "rootless" in facts.engine.security
-    if not (facts.engine.answers and rootless and facts.gpus) or _has_cdi(facts):
+    if not (_containers_want_gpus(facts) and rootless) or _has_cdi(facts):
         return None
     return None if facts.toolkit.no_cgroups else replace(G13, severity=Severity.WARNING)
 
@@ -210,14 +210,14 @@ def _selinux(facts: Facts) -> Finding | None:
 
 def _cgroups_off(facts: Facts) -> Finding | None:
     rootless = "rootless" in facts.engine.security
-    if not (facts.engine.answers and facts.gpus and facts.toolkit.no_cgroups) or rootless:
+    if not (_containers_want_gpus(facts) and facts.toolkit.no_cgroups) or rootless:
         return None
     return replace(G16, severity=Severity.WARNING, detail="no-cgroups = true")
 
 
 def _runtime_unregistered(facts: Facts) -> Finding | None:
     engine = facts.engine
-    if not (engine.answers and facts.gpus and facts.toolkit.programs) or _has_cdi(facts):
+    if not (_containers_want_gpus(facts) and facts.toolkit.programs) or _has_cdi(facts):
         return None
     if "nvidia" in engine.runtimes:
         return None
@@ -230,6 +230,11 @@ def _toolkit_unsafe(facts: Facts) -> Finding | None:
     if not numbers or numbers >= _SAFE_TOOLKIT:
         return None
     return replace(G28, detail=f"nvidia-ctk says {version}.")
+
+
+def _containers_want_gpus(facts: Facts) -> bool:
+    """Tell whether there are containers to give GPUs to; plain processes have them anyhow."""
+    return facts.engine.answers and facts.engine.kind == "docker" and bool(facts.gpus)
 
 
 def _has_cdi(facts: Facts) -> bool:

@@ -93,7 +93,8 @@ def _numpy(numpy: Any, value: Any, buffers: List[Any], depth: int) -> Any:
 def _pandas(pandas: Any, value: Any, buffers: List[Any], depth: int) -> Any:
     def column(series: Any) -> Any:
         array = series.to_numpy()
-        if not isinstance(series.dtype, sys.modules["numpy"].dtype) and not array.dtype.hasobject:
+        # As plain values, other kinds of pandas' own would come out as something else.
+        if not isinstance(series.dtype, (sys.modules["numpy"].dtype, pandas.StringDtype)):
             raise TypeError("pandas' %s cannot be written without pickle." % series.dtype)
         plain = array.tolist() if array.dtype.hasobject else array
         return _encode(plain, buffers, depth + 1)

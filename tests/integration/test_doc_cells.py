@@ -17,7 +17,7 @@ import jupyter_dlenv as dl
 from jupyter_dlenv import api
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "docs/notebooks.md", ROOT / "docs/python.md"]
+PAGES = [*sorted(ROOT.glob("README*.md")), ROOT / "docs/notebooks.md", ROOT / "docs/python.md"]
 _CELL = re.compile(r"(<!-- cell: process -->\n)?```(?:python|ipython)\n(.*?)```", re.DOTALL)
 #: There are neither such images nor GPUs here.
 _STAND_INS = (

@@ -23,7 +23,7 @@ import docker
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
 #: What the examples launch; where the engine has no such image, one of the tests' stands in.
 IMAGE = "quay.io/jupyter/minimal-notebook:latest"
 #: What one of them makes.

@@ -16,6 +16,7 @@ from jupyter_dlenv.doctor.diagnoses import diagnose
 from jupyter_dlenv.doctor.facts import Facts
 from jupyter_dlenv.engines.base import ContainerPlan
 from jupyter_dlenv.errors import (
+    DlenvError,
     GpuLostError,
     GpuMismatchError,
     GpusTakenError,
@@ -101,8 +102,11 @@ async def test_the_administrators_fence_is_respected(open_on_gpus, spec):
     environments = open_on_gpus(policy=Policy(allowed_gpus=("6", gpu_uuid(7))))
 
     environment = await environments.launch(replace(spec, gpus=TWO))
+    with pytest.raises(DlenvError) as refused:
+        await environments.launch(replace(spec, name="b", gpus=GpuRequest(devices=("0",))))
 
     assert uuids(6, 7) == environment.gpu_uuids
+    assert "allowed_gpus" in f"{refused.value} {refused.value.detail}"
 
 
 async def test_nothing_but_environments_is_left_on_the_engine(on_gpus, spec, owner):

@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 
+import numpy
+import pandas
 import pytest
 from rig.agents import until
 
@@ -81,6 +83,27 @@ def test_a_figure_is_drawn_as_in_any_notebook(env):
     result = env.run("import matplotlib.pyplot as p; p.plot([1, 2]); p.show()")
 
     assert ["image/png" in output.get("data", ()) for output in result.outputs] == [True]
+
+
+@any_engine
+def test_a_table_comes_out_as_it_went_in_or_is_refused(env):
+    table = pandas.DataFrame(
+        {
+            "number": numpy.arange(3),
+            "missing": [0.5, None, 2],
+            "text": ["a", None, "c"],
+            "moment": pandas.date_range("2026-01-01", periods=3),
+            "flag": [True, False, True],
+        },
+        index=["p", "q", "r"],
+    )
+
+    back = env.run("b = a", inputs={"a": table}, outputs=["b"]).variables["b"]
+
+    pandas.testing.assert_frame_equal(back, table)
+    for column in (pandas.Categorical(["x", "y", "x"]), pandas.array([1, None, 2], "Int64")):
+        with pytest.raises(NotCarriedError):
+            env.run("b = a", inputs={"a": table.assign(column=column)})
 
 
 @any_engine

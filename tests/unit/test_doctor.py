@@ -326,6 +326,13 @@ def test_the_words_say_it(id_, text):
     assert finding.detail in text
 
 
+def test_processes_have_gpus_without_what_containers_need():
+    nothing = {"cdi_dirs": (), "cdi_devices": None, "runtimes": (), "cgroup_driver": ""}
+    facts = engine(kind="process", version="6.1.0", **nothing)
+
+    assert {} == found(replace(facts, toolkit=ToolkitReport()))
+
+
 def test_where_all_is_well_nothing_is_found():
     assert {} == found(HEALTHY)
 
