@@ -30,7 +30,7 @@ from .showroom import (
     preparing,
     pulling,
 )
-from .views import LAB_LOADS, form, open_lab, open_sidebar, panel, row, run_cell, run_command
+from .views import LAB_LOADS, form, open_lab, open_sidebar, panel, row, run_command
 
 PACKAGE = Path(__file__).parents[2] / "jupyter_dlenv"
 OUT = ARTIFACTS / "screenshots"
@@ -77,6 +77,7 @@ CHINESE = Look(
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     wanted = tuple(sys.argv[1:])
+    expect.set_options(timeout=60_000)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with (
         running_lab(engine="process", owner="pictures") as lab,
@@ -85,7 +86,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         lab.launch(name=NAME, image="python")
         for name in ("train", "eval"):
-            write_notebook(lab, name)
+            write_notebook(lab, name, CODE)
         for look in (Look(), Look(suffix="-dark", theme=DARK), CHINESE):
             look.choose(lab)
             for group in GROUPS:
@@ -149,10 +150,9 @@ def working(browser: Browser, lab: Lab, look: Look) -> None:
         open_sidebar(page)
         widen_sidebar(page, 70)
         for name in ("eval", "train"):
-            run_command(page, "docmanager:open", path=f"{name}.ipynb")
-            expect(page.locator(".jp-NotebookPanel:visible")).to_have_count(1)
-        if CODE not in page.locator(".jp-NotebookPanel:visible").inner_text():
-            run_cell(page, CODE)
+            open_notebook(page, name)
+        run_command(page, "notebook:run-all-cells")
+        expect(page.locator(".jp-NotebookPanel:visible").get_by_text(f"'{NAME}'")).to_be_visible()
         expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
         for _ in range(LOOKS):
             with page.expect_response("**/dlenv/api/gpus*"):
@@ -182,8 +182,7 @@ def dialogs(browser: Browser, lab: Lab, look: Look) -> None:
             expect(page.get_by_role("dialog")).to_be_visible()
             shoot(page, f"dialog-{name}", look)
             page.keyboard.press("Escape")
-        run_command(page, "docmanager:open", path="train.ipynb")
-        expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
+        open_notebook(page, "train")
         run_command(page, "dlenv:move-notebook")
         expect(page.get_by_role("dialog")).to_be_visible()
         shoot(page, "dialog-move", look)
@@ -193,12 +192,7 @@ def dying(browser: Browser, lab: Lab, look: Look) -> None:
     with at(browser, lab, Showroom()) as page:
         name = f"oom{look.suffix}"
         write_notebook(lab, name, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-        run_command(page, "docmanager:open", path=f"{name}.ipynb")
-        expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
-        page.wait_for_function(
-            "async () => Boolean(await window.jupyterapp.shell.currentWidget"
-            "?.sessionContext?.session?.kernel?.info)"
-        )
+        open_notebook(page, name)
         run_command(page, "notebook:run-all-cells")
         last_words = page.get_by_role("button", name=look.say("Last words"))
         expect(last_words).to_be_visible(timeout=30_000)
@@ -296,7 +290,7 @@ def write_notebook(lab: Lab, name: str, *cells: str) -> None:
         "cells": [
             {"cell_type": "code", "source": cell, "metadata": {}, "outputs": [],
              "execution_count": None, "id": str(number)}
-            for number, cell in enumerate(cells or ("",))
+            for number, cell in enumerate(cells)
         ],
         "metadata": {"kernelspec": {"name": f"dlenv-{NAME}", "display_name": NAME}},
         "nbformat": 4, "nbformat_minor": 5,
@@ -332,6 +326,21 @@ def add_rows(page: Page, look: Look) -> None:
         ("Value of the variable", "offline"),
     ):
         form(page).get_by_label(look.say(name)).fill(value)
+
+
+def open_notebook(page: Page, name: str) -> None:
+    """Open a notebook, and wait for its kernel: what is run before is forgotten."""
+    run_command(page, "docmanager:open", path=f"{name}.ipynb")
+    page.wait_for_function(
+        """async path => {
+            const panel = window.jupyterapp.shell.currentWidget;
+            return panel?.context?.path === path
+                && Boolean(await panel.sessionContext.session?.kernel?.info);
+        }""",
+        arg=f"{name}.ipynb",
+        timeout=60_000,
+    )
+    expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
 
 
 def show_launch(page: Page) -> None:
