@@ -44,7 +44,7 @@ FONTS = """:root {
 }"""
 CODE = 'import os\nos.environ["DLENV_ENVIRONMENT"]'
 #: As many as fill the graphs of loads.
-LOOKS = 60
+LOOKS = 150
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         lab.launch(name=NAME, image="python")
         for name in ("train", "eval"):
-            write_notebook(lab, name, CODE)
+            write_notebook(lab, name, CODE, f"'{NAME}'")
         for look in (Look(), Look(suffix="-dark", theme=DARK), CHINESE):
             look.choose(lab)
             for group in GROUPS:
@@ -151,8 +151,6 @@ def working(browser: Browser, lab: Lab, look: Look) -> None:
         widen_sidebar(page, 70)
         for name in ("eval", "train"):
             open_notebook(page, name)
-        run_command(page, "notebook:run-all-cells")
-        expect(page.locator(".jp-NotebookPanel:visible").get_by_text(f"'{NAME}'")).to_be_visible()
         expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
         for _ in range(LOOKS):
             with page.expect_response("**/dlenv/api/gpus*"):
@@ -190,9 +188,8 @@ def dialogs(browser: Browser, lab: Lab, look: Look) -> None:
 
 def dying(browser: Browser, lab: Lab, look: Look) -> None:
     with at(browser, lab, Showroom()) as page:
-        name = f"oom{look.suffix}"
-        write_notebook(lab, name, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-        open_notebook(page, name)
+        write_notebook(lab, "oom", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+        open_notebook(page, "oom")
         run_command(page, "notebook:run-all-cells")
         last_words = page.get_by_role("button", name=look.say("Last words"))
         expect(last_words).to_be_visible(timeout=30_000)
@@ -202,6 +199,9 @@ def dying(browser: Browser, lab: Lab, look: Look) -> None:
         last_words.click()
         expect(page.locator(".jp-DLEnv-lastwords")).to_be_visible()
         shoot(page, "dialog-last-words", look)
+    [ended] = [s for s in lab.request("GET", "../../api/sessions") if s["path"] == "oom.ipynb"]
+    lab.request("DELETE", f"../../api/sessions/{ended['id']}")
+    lab.request("DELETE", "../../api/contents/oom.ipynb")
 
 
 def connecting(browser: Browser, lab: Lab, look: Look) -> None:
@@ -284,13 +284,16 @@ def name_kernel(route: Route) -> None:
     route.fulfill(response=answer, json=specs)
 
 
-def write_notebook(lab: Lab, name: str, *cells: str) -> None:
-    """Put a notebook of the environment among the server's files."""
+def write_notebook(lab: Lab, name: str, code: str, printed: str = "") -> None:
+    """Put a notebook of the environment, with one cell, among the server's files."""
+    output = {
+        "output_type": "execute_result", "execution_count": 1, "metadata": {},
+        "data": {"text/plain": printed},
+    }  # fmt: skip
     content = {
         "cells": [
-            {"cell_type": "code", "source": cell, "metadata": {}, "outputs": [],
-             "execution_count": None, "id": str(number)}
-            for number, cell in enumerate(cells)
+            {"cell_type": "code", "source": code, "metadata": {}, "id": "1",
+             "execution_count": 1 if printed else None, "outputs": [output] if printed else []}
         ],
         "metadata": {"kernelspec": {"name": f"dlenv-{NAME}", "display_name": NAME}},
         "nbformat": 4, "nbformat_minor": 5,
@@ -334,8 +337,12 @@ def open_notebook(page: Page, name: str) -> None:
     page.wait_for_function(
         """async path => {
             const panel = window.jupyterapp.shell.currentWidget;
-            return panel?.context?.path === path
-                && Boolean(await panel.sessionContext.session?.kernel?.info);
+            if (panel?.context?.path !== path) {
+                return false;
+            }
+            await panel.revealed;
+            await panel.sessionContext.ready;
+            return Boolean(await panel.sessionContext.session?.kernel?.info);
         }""",
         arg=f"{name}.ipynb",
         timeout=60_000,
