@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
@@ -110,7 +111,7 @@ def launcher(browser: Browser, lab: Lab, look: Look) -> None:
 
 
 def forms(browser: Browser, lab: Lab, look: Look) -> None:
-    with at(browser, lab, Showroom(project=PROJECT)) as page:
+    with at(browser, lab, Showroom(project=PROJECT), height=940) as page:
         recently(page, lab, "nvcr.io/nvidia/nemo:25.09")
         fill_form(page, look)
         shoot(page, "form", look)
@@ -162,7 +163,8 @@ def working(browser: Browser, lab: Lab, look: Look) -> None:
         # As if the laptop had slept: launches are asked for anew.
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         expect(page.get_by_text(look.say("%1 is ready", "pytorch-25-10"))).to_be_visible()
-        shoot(page, "status", look)
+        # A notification that is hurried on would be gone.
+        shoot(page, "status", look, animations="allow")
 
 
 def dialogs(browser: Browser, lab: Lab, look: Look) -> None:
@@ -369,10 +371,12 @@ def problem(field: str, message: str, hint: str) -> dict[str, str]:
     return {"field": field, "code": "invalid-spec", "message": message, "hint": hint, "detail": ""}
 
 
-def shoot(page: Page, name: str, look: Look) -> None:
+def shoot(
+    page: Page, name: str, look: Look, animations: Literal["allow", "disabled"] = "disabled"
+) -> None:
     # Pictures are of what stands still: the last answers are drawn, and nothing slides any more.
     page.wait_for_timeout(600)
-    page.screenshot(path=OUT / f"{name}{look.suffix}.png", animations="disabled")
+    page.screenshot(path=OUT / f"{name}{look.suffix}.png", animations=animations)
 
 
 if __name__ == "__main__":
