@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
 
 from .lab import ARTIFACTS, Lab, running_lab
 from .showroom import (
@@ -92,7 +92,7 @@ def main() -> None:
             look.choose(lab)
             for group in GROUPS:
                 if group.__name__.startswith(wanted or ("",)):
-                    group(browser, lab, look)
+                    take(group, browser, lab, look)
         for look, others in (
             (Look(suffix="-high-contrast", theme=HIGH_CONTRAST), (forms, launches, connecting)),
             (Look(), (notebook_7,)),
@@ -100,9 +100,21 @@ def main() -> None:
             look.choose(lab)
             for group in others:
                 if group.__name__.startswith(wanted or ("",)):
-                    group(browser, lab, look)
+                    take(group, browser, lab, look)
         browser.close()
     print(f"{len(list(OUT.glob('*.png')))} pictures are in {OUT}")
+
+
+def take(
+    group: Callable[[Browser, Lab, Look], None], browser: Browser, lab: Lab, look: Look
+) -> None:
+    """Take a group of pictures, twice if need be."""
+    try:
+        group(browser, lab, look)
+    except (AssertionError, Error) as error:
+        # Such as a theme that JupyterLab gave up to load on a busy machine.
+        print(f"{group.__name__}{look.suffix} is tried again: {error}")
+        group(browser, lab, look)
 
 
 def launcher(browser: Browser, lab: Lab, look: Look) -> None:
