@@ -51,14 +51,17 @@ def _look(
         )
     described = file.spec(otherwise=name_for(file.directory.name, ()))
     spec = _pinned(described, file, catalogue)
+    # As on the command line: the project is seen inside, and kernels start in it.
+    spec = configuration.with_default_mount(spec, str(file.directory))
     written = spec.to_json()
+    said = {*file.fields, "name", "image", "mounts", "workdir"}
     return {
         "path": str(path),
         "build_dir": file.build,
         "pinned": spec.image != described.image,
         "beyond": list(file.beyond(spec)),
-        # Only what the file says: the rest is as it is for every launch.
-        "spec": {key: written[key] for key in written if key in {*file.fields, "name", "image"}},
+        # Only what the project says: the rest is as it is for every launch.
+        "spec": {key: value for key, value in written.items() if key in said},
     }
 
 

@@ -91,7 +91,13 @@ export async function confirmEnd(
   };
   const answer = await showDialog({
     title: titles[action],
-    body: words.filter(Boolean).join(' '),
+    body: (
+      <div className="jp-DLEnv-dialog">
+        {words.filter(Boolean).map(sentence => (
+          <p key={sentence}>{sentence}</p>
+        ))}
+      </div>
+    ),
     // Whoever presses Enter too soon loses nothing.
     defaultButton: 0,
     buttons: [

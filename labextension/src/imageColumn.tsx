@@ -88,23 +88,24 @@ export function ImageColumn(props: {
         )}
         {!model.query && !chosen && <Chosen model={model} />}
         {group(trans.__('This folder (dlenv.toml)'), project)}
-        {model.projectFailure && (
+        {model.sources.projectFailure && (
           <p className="jp-DLEnv-error">
             <Icon name="error" size={14} />
             <span>
-              {model.projectFailure.message} {model.projectFailure.hint}
+              {model.sources.projectFailure.message}{' '}
+              {model.sources.projectFailure.hint}
             </span>
           </p>
         )}
         {group(trans.__('Recent'), recent)}
         {group(trans.__('NVIDIA NGC'), recommended)}
         {group(trans.__('On this machine'), here)}
-        {model.imagesFailure && (
+        {model.sources.imagesFailure && (
           <p className="jp-DLEnv-error" role="alert">
-            {model.imagesFailure.message}
+            {model.sources.imagesFailure.message}
           </p>
         )}
-        {isEmpty && !model.imagesFailure && (
+        {isEmpty && !model.sources.imagesFailure && (
           <p className="jp-DLEnv-muted jp-DLEnv-none">
             {model.query
               ? trans.__('No image has this name.')
@@ -189,7 +190,7 @@ function Image(props: {
       model.pick(newest.reference, hasTags ? '' : choice.key);
     }
     if (hasTags) {
-      void model.loadTags(choice.repository).then(() => {
+      void model.sources.loadTags(choice.repository).then(() => {
         const first = model.images.recommended.find(c => c.key === choice.key)
           ?.tags[0];
         if (first && !newest && !model.isDisposed) {
@@ -216,7 +217,7 @@ function Image(props: {
         <span className="jp-DLEnv-clip">
           <b className="jp-DLEnv-clip">{choice.title}</b>
           <small className="jp-DLEnv-clip" title={choice.purpose}>
-            {choice.key === PROJECT && model.isPinned
+            {choice.key === PROJECT && model.sources.project?.isPinned
               ? trans.__('%1, pinned', choice.purpose)
               : choice.purpose}
           </small>

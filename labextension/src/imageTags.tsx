@@ -20,7 +20,7 @@ export function Tags(props: {
   const { trans } = useServices();
   const [all, setAll] = React.useState(false);
   React.useEffect(() => {
-    void model.loadTags(choice.repository);
+    void model.sources.loadTags(choice.repository);
   }, [model, choice.repository]);
   const chosen = model.choice.image;
   const newest = choice.tags.slice(0, NEWEST);

@@ -7,7 +7,9 @@ import { type ISignal, Signal } from '@lumino/signaling';
 
 import { type API, failureOf, isMissingRoute } from './api';
 import type { GpusModel } from './gpus';
-import { groupImages, type IImageGroups, PROJECT } from './images';
+import { isPart, named } from './gpuNames';
+import { type IImageGroups, PROJECT } from './images';
+import { ImageSources } from './imageSources';
 import {
   fromProject,
   type IChoice,
@@ -16,11 +18,9 @@ import {
   toRequest
 } from './launchRequest';
 import type { IFailure } from './wire';
-import type { ILocalImage } from './wireDoctor';
-import type { IBoard, ICheckedSpec, IDevice, IProblem } from './wireGpus';
-import type { IOffer, IRemoteTag, ISheet } from './wireImages';
+import type { ICheckedSpec, IDevice, IProblem } from './wireGpus';
+import type { ISheet } from './wireImages';
 import type { IJob } from './wireJobs';
-import type { IProject } from './wireProject';
 
 /** Milliseconds without a key pressed. */
 const SETTLE = 250;
@@ -44,11 +44,15 @@ export class LaunchModel implements IDisposable {
     if (this._choice.image) {
       this._suggestName();
     }
+    const { api, recent, directory } = _options;
+    this.sources = new ImageSources(api, recent, directory);
+    this.sources.changed.connect(this._onSources, this);
     _options.gpus.changed.connect(this._onGpus, this);
     _options.gpus.want(this._choice.gpus);
-    void this._loadImages();
     void this._checks.invoke();
   }
+
+  readonly sources: ImageSources;
 
   get choice(): IChoice {
     const { gpus, devices } = this._choice;
@@ -61,14 +65,7 @@ export class LaunchModel implements IDisposable {
   }
 
   get images(): IImageGroups {
-    return groupImages({
-      offers: this._offers,
-      local: this._local,
-      remote: this._tags,
-      recent: this._options.recent,
-      project: this._project,
-      query: this._query
-    });
+    return this.sources.groups(this._query);
   }
 
   get query(): string {
@@ -90,24 +87,9 @@ export class LaunchModel implements IDisposable {
     return this._failure;
   }
 
-  /** Why the images cannot be listed. */
-  get imagesFailure(): IFailure | null {
-    return this._imagesFailure;
-  }
-
   /** The key of the image that was picked; empty where the image itself tells. */
   get picked(): string {
     return this._picked;
-  }
-
-  /** The project's image is the very one that its lock names. */
-  get isPinned(): boolean {
-    return this._project?.isPinned ?? false;
-  }
-
-  /** Why the project of this folder cannot be offered. */
-  get projectFailure(): IFailure | null {
-    return this._projectFailure;
   }
 
   get isLaunching(): boolean {
@@ -125,6 +107,7 @@ export class LaunchModel implements IDisposable {
     this._isDisposed = true;
     this._aborts.forEach(abort => abort.abort());
     this._checks.dispose();
+    this.sources.dispose();
     this._options.gpus.want(0);
     Signal.clearData(this);
   }
@@ -169,11 +152,12 @@ export class LaunchModel implements IDisposable {
    */
   pick(image: string, key = ''): void {
     this._picked = key;
-    if (key === PROJECT && this._project) {
+    const { project } = this.sources;
+    if (key === PROJECT && project) {
       if (!this._choice.project) {
         this._before = this._choice;
       }
-      this.update(fromProject(this._project));
+      this.update(fromProject(project));
       // Another image gets another name.
       this._isNameChosen = false;
     } else {
@@ -215,25 +199,6 @@ export class LaunchModel implements IDisposable {
       : (board?.willBeTaken ?? []).slice(0, gpus);
   }
 
-  /** Ask the registry for the tags of an image, once. */
-  async loadTags(repository: string): Promise<void> {
-    if (this._tags.has(repository)) {
-      return;
-    }
-    this._tags.set(repository, []);
-    const signal = this._newSignal('tags');
-    try {
-      const { tags } = await this._options.api.tags(repository, signal);
-      if (!this._isDisposed) {
-        this._tags.set(repository, tags);
-        this._changed.emit();
-      }
-    } catch {
-      // With no network, what is here can be launched all the same.
-      this._tags.delete(repository);
-    }
-  }
-
   async launch(): Promise<IJob | null> {
     if (this._isLaunching || this.obstacle) {
       return null;
@@ -254,32 +219,6 @@ export class LaunchModel implements IDisposable {
         this._changed.emit();
       }
     }
-  }
-
-  private async _loadImages(): Promise<void> {
-    const { api } = this._options;
-    const [offers, local, project] = await Promise.allSettled([
-      api.catalogue(),
-      api.images(),
-      api.project(this._options.directory)
-    ]);
-    if (this._isDisposed) {
-      return;
-    }
-    if (offers.status === 'fulfilled') {
-      this._offers = offers.value;
-    }
-    if (local.status === 'fulfilled') {
-      this._local = local.value;
-    } else {
-      this._imagesFailure = failureOf(local.reason);
-    }
-    if (project.status === 'fulfilled') {
-      this._project = project.value;
-    } else if (!isMissingRoute(project.reason)) {
-      this._projectFailure = failureOf(project.reason);
-    }
-    this._changed.emit();
   }
 
   private async _check(): Promise<void> {
@@ -336,6 +275,10 @@ export class LaunchModel implements IDisposable {
     this._choice = { ...this._choice, name };
   }
 
+  private _onSources(): void {
+    this._changed.emit();
+  }
+
   private _onGpus(): void {
     const { board } = this._options.gpus;
     const places = JSON.stringify([board?.free, board?.willBeTaken]);
@@ -349,17 +292,11 @@ export class LaunchModel implements IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private readonly _checks = new Debouncer(() => this._check(), SETTLE);
   private readonly _aborts = new Map<string, AbortController>();
-  private readonly _tags = new Map<string, readonly IRemoteTag[]>();
   private _choice: IChoice;
-  private _offers: readonly IOffer[] = [];
-  private _local: readonly ILocalImage[] = [];
   private _query = '';
   private _checked: ICheckedSpec | null = null;
   private _sheet: ISheet | null = null;
   private _failure: IFailure | null = null;
-  private _imagesFailure: IFailure | null = null;
-  private _project: IProject | null = null;
-  private _projectFailure: IFailure | null = null;
   private _picked = '';
   private _places = '';
   /** What stood in the form before the project's own. */
@@ -367,22 +304,4 @@ export class LaunchModel implements IDisposable {
   private _isNameChosen = false;
   private _isLaunching = false;
   private _isDisposed = false;
-}
-
-function isPart(uuid: string, board: IBoard | null): boolean {
-  return (board?.gpus ?? []).some(gpu => gpu.mig.some(m => m.uuid === uuid));
-}
-
-/** UUIDs of what somebody wrote as an index, a UUID or `all`. */
-function named(device: string, board: IBoard | null): readonly string[] {
-  const [index, part] = device.split(':').map(Number);
-  if (device !== 'all' && Number.isNaN(index)) {
-    return [device];
-  }
-  return (board?.gpus ?? [])
-    .filter(gpu => device === 'all' || gpu.index === index)
-    .flatMap(gpu =>
-      part === undefined ? [gpu] : gpu.mig.filter(m => m.index === part)
-    )
-    .map(found => found.uuid);
 }

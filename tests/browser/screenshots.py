@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
 
 from .lab import ARTIFACTS, Lab, running_lab
 from .showroom import (
@@ -30,7 +31,7 @@ from .showroom import (
     preparing,
     pulling,
 )
-from .views import LAB_LOADS, form, open_lab, open_sidebar, panel, row, run_cell, run_command
+from .views import LAB_LOADS, form, open_lab, open_sidebar, panel, row, run_command
 
 PACKAGE = Path(__file__).parents[2] / "jupyter_dlenv"
 OUT = ARTIFACTS / "screenshots"
@@ -44,7 +45,7 @@ FONTS = """:root {
 }"""
 CODE = 'import os\nos.environ["DLENV_ENVIRONMENT"]'
 #: As many as fill the graphs of loads.
-LOOKS = 60
+LOOKS = 150
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ CHINESE = Look(
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     wanted = tuple(sys.argv[1:])
+    expect.set_options(timeout=60_000)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with (
         running_lab(engine="process", owner="pictures") as lab,
@@ -85,12 +87,12 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         lab.launch(name=NAME, image="python")
         for name in ("train", "eval"):
-            write_notebook(lab, name)
+            write_notebook(lab, name, CODE, f"'{NAME}'")
         for look in (Look(), Look(suffix="-dark", theme=DARK), CHINESE):
             look.choose(lab)
             for group in GROUPS:
                 if group.__name__.startswith(wanted or ("",)):
-                    group(browser, lab, look)
+                    take(group, browser, lab, look)
         for look, others in (
             (Look(suffix="-high-contrast", theme=HIGH_CONTRAST), (forms, launches, connecting)),
             (Look(), (notebook_7,)),
@@ -98,9 +100,21 @@ def main() -> None:
             look.choose(lab)
             for group in others:
                 if group.__name__.startswith(wanted or ("",)):
-                    group(browser, lab, look)
+                    take(group, browser, lab, look)
         browser.close()
     print(f"{len(list(OUT.glob('*.png')))} pictures are in {OUT}")
+
+
+def take(
+    group: Callable[[Browser, Lab, Look], None], browser: Browser, lab: Lab, look: Look
+) -> None:
+    """Take a group of pictures, twice if need be."""
+    try:
+        group(browser, lab, look)
+    except (AssertionError, Error) as error:
+        # Such as a theme that JupyterLab gave up to load on a busy machine.
+        print(f"{group.__name__}{look.suffix} is tried again: {error}")
+        group(browser, lab, look)
 
 
 def launcher(browser: Browser, lab: Lab, look: Look) -> None:
@@ -109,7 +123,7 @@ def launcher(browser: Browser, lab: Lab, look: Look) -> None:
 
 
 def forms(browser: Browser, lab: Lab, look: Look) -> None:
-    with at(browser, lab, Showroom(project=PROJECT)) as page:
+    with at(browser, lab, Showroom(project=PROJECT), height=940) as page:
         recently(page, lab, "nvcr.io/nvidia/nemo:25.09")
         fill_form(page, look)
         shoot(page, "form", look)
@@ -149,10 +163,7 @@ def working(browser: Browser, lab: Lab, look: Look) -> None:
         open_sidebar(page)
         widen_sidebar(page, 70)
         for name in ("eval", "train"):
-            run_command(page, "docmanager:open", path=f"{name}.ipynb")
-            expect(page.locator(".jp-NotebookPanel:visible")).to_have_count(1)
-        if CODE not in page.locator(".jp-NotebookPanel:visible").inner_text():
-            run_cell(page, CODE)
+            open_notebook(page, name)
         expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
         for _ in range(LOOKS):
             with page.expect_response("**/dlenv/api/gpus*"):
@@ -164,7 +175,8 @@ def working(browser: Browser, lab: Lab, look: Look) -> None:
         # As if the laptop had slept: launches are asked for anew.
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         expect(page.get_by_text(look.say("%1 is ready", "pytorch-25-10"))).to_be_visible()
-        shoot(page, "status", look)
+        # A notification that is hurried on would be gone.
+        shoot(page, "status", look, animations="allow")
 
 
 def dialogs(browser: Browser, lab: Lab, look: Look) -> None:
@@ -182,8 +194,7 @@ def dialogs(browser: Browser, lab: Lab, look: Look) -> None:
             expect(page.get_by_role("dialog")).to_be_visible()
             shoot(page, f"dialog-{name}", look)
             page.keyboard.press("Escape")
-        run_command(page, "docmanager:open", path="train.ipynb")
-        expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
+        open_notebook(page, "train")
         run_command(page, "dlenv:move-notebook")
         expect(page.get_by_role("dialog")).to_be_visible()
         shoot(page, "dialog-move", look)
@@ -191,14 +202,8 @@ def dialogs(browser: Browser, lab: Lab, look: Look) -> None:
 
 def dying(browser: Browser, lab: Lab, look: Look) -> None:
     with at(browser, lab, Showroom()) as page:
-        name = f"oom{look.suffix}"
-        write_notebook(lab, name, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-        run_command(page, "docmanager:open", path=f"{name}.ipynb")
-        expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
-        page.wait_for_function(
-            "async () => Boolean(await window.jupyterapp.shell.currentWidget"
-            "?.sessionContext?.session?.kernel?.info)"
-        )
+        write_notebook(lab, "oom", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+        open_notebook(page, "oom")
         run_command(page, "notebook:run-all-cells")
         last_words = page.get_by_role("button", name=look.say("Last words"))
         expect(last_words).to_be_visible(timeout=30_000)
@@ -208,6 +213,9 @@ def dying(browser: Browser, lab: Lab, look: Look) -> None:
         last_words.click()
         expect(page.locator(".jp-DLEnv-lastwords")).to_be_visible()
         shoot(page, "dialog-last-words", look)
+    [ended] = [s for s in lab.request("GET", "../../api/sessions") if s["path"] == "oom.ipynb"]
+    lab.request("DELETE", f"../../api/sessions/{ended['id']}")
+    lab.request("DELETE", "../../api/contents/oom.ipynb")
 
 
 def connecting(browser: Browser, lab: Lab, look: Look) -> None:
@@ -290,13 +298,16 @@ def name_kernel(route: Route) -> None:
     route.fulfill(response=answer, json=specs)
 
 
-def write_notebook(lab: Lab, name: str, *cells: str) -> None:
-    """Put a notebook of the environment among the server's files."""
+def write_notebook(lab: Lab, name: str, code: str, printed: str = "") -> None:
+    """Put a notebook of the environment, with one cell, among the server's files."""
+    output = {
+        "output_type": "execute_result", "execution_count": 1, "metadata": {},
+        "data": {"text/plain": printed},
+    }  # fmt: skip
     content = {
         "cells": [
-            {"cell_type": "code", "source": cell, "metadata": {}, "outputs": [],
-             "execution_count": None, "id": str(number)}
-            for number, cell in enumerate(cells or ("",))
+            {"cell_type": "code", "source": code, "metadata": {}, "id": "1",
+             "execution_count": 1 if printed else None, "outputs": [output] if printed else []}
         ],
         "metadata": {"kernelspec": {"name": f"dlenv-{NAME}", "display_name": NAME}},
         "nbformat": 4, "nbformat_minor": 5,
@@ -334,6 +345,25 @@ def add_rows(page: Page, look: Look) -> None:
         form(page).get_by_label(look.say(name)).fill(value)
 
 
+def open_notebook(page: Page, name: str) -> None:
+    """Open a notebook, and wait for its kernel: what is run before is forgotten."""
+    run_command(page, "docmanager:open", path=f"{name}.ipynb")
+    page.wait_for_function(
+        """async path => {
+            const panel = window.jupyterapp.shell.currentWidget;
+            if (panel?.context?.path !== path) {
+                return false;
+            }
+            await panel.revealed;
+            await panel.sessionContext.ready;
+            return Boolean(await panel.sessionContext.session?.kernel?.info);
+        }""",
+        arg=f"{name}.ipynb",
+        timeout=60_000,
+    )
+    expect(page.locator(".jp-DLEnv-statusitem")).to_contain_text(NAME)
+
+
 def show_launch(page: Page) -> None:
     run_command(page, "dlenv:show-launch", id="job-pytorch-25-10", name="pytorch-25-10")
     expect(panel(page).get_by_role("heading", name="pytorch-25-10")).to_be_visible()
@@ -353,10 +383,12 @@ def problem(field: str, message: str, hint: str) -> dict[str, str]:
     return {"field": field, "code": "invalid-spec", "message": message, "hint": hint, "detail": ""}
 
 
-def shoot(page: Page, name: str, look: Look) -> None:
+def shoot(
+    page: Page, name: str, look: Look, animations: Literal["allow", "disabled"] = "disabled"
+) -> None:
     # Pictures are of what stands still: the last answers are drawn, and nothing slides any more.
     page.wait_for_timeout(600)
-    page.screenshot(path=OUT / f"{name}{look.suffix}.png", animations="disabled")
+    page.screenshot(path=OUT / f"{name}{look.suffix}.png", animations=animations)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ async def test_a_directory_below_a_project_is_in_it(api, project):
         "name": "bert",
         "image": IMAGE,
         "gpus": 2,
-        "mounts": [f"{project}/data:/data:ro", "/srv/wiki:/wiki"],
+        "mounts": [f"{project}/data:/data:ro", "/srv/wiki:/wiki", f"{project}:{project}"],
+        "workdir": str(project),
     }
 
 
