@@ -26,9 +26,6 @@ _PROFILE = FileToPut(
     content=b'if [ -n "${DLENV_PATH-}" ]; then PATH=$DLENV_PATH; export PATH; fi\n',
 )
 
-#: The same as the host's that is mounted elsewhere: inside, the user may be anybody.
-_OWN_DIRECTORY = FileToPut(path=f"{RUNTIME_TARGET}/", content=b"", mode=0o1777)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -126,7 +123,9 @@ def image_container(
         shm_size=spec.shm_size,
         ulimits=spec.ulimits,
         gpus=labels.gpus,
-        files=(*agent_files(), _PROFILE, *((_OWN_DIRECTORY,) if labels.streamed else ())),
+        files=(*agent_files(), _PROFILE),
+        # Keys of SSH are there, which nobody shall hand out with a saved image.
+        in_memory=(RUNTIME_TARGET,) if labels.streamed else (),
     )
 
 

@@ -241,6 +241,12 @@ def engine_oldest() -> Iterator[engine.Running]:
     yield from _second_engine("oldest")
 
 
+@pytest.fixture(scope="session")
+def engine_live() -> Iterator[engine.Running]:
+    """Run an engine whose containers outlive it."""
+    yield from _second_engine("live")
+
+
 @dataclass(frozen=True)
 class TinyEngine:
     """An engine with a disk of its own, and an image on it."""

@@ -13,10 +13,12 @@ from typing import Any, Callable, Dict, List, Optional, Set
 
 from . import linux, listeners
 from .kernel import FILES, RECORD
-from .pool import Pool, Settings
-from .process import Kernel, Newborn
+from .pool import Pool
+from .process import Kernel, Newborn, signal_name
+from .settings import Settings
 from .wire import RequestError, say
 from .zygote_link import Zygote
+from .zygote_start import Begun
 
 _POLITE = 2.0
 _REMEMBERED = 50
@@ -30,6 +32,7 @@ class Kernels:
     """The kernels of one agent.
 
     Args:
+        begun: The first zygote.
         on_exit: Called with the event when a kernel has ended that was started successfully.
         on_other: Called with the pid and the exit code of any other process that was reaped.
         on_change: Called when kernels have got sockets, or lost them.
@@ -40,6 +43,7 @@ class Kernels:
         directory: str,
         home: str,
         settings: Settings,
+        begun: Begun,
         *,
         on_exit: Callable[[Dict[str, Any]], None],
         on_other: Callable[[int, int], None],
@@ -55,7 +59,7 @@ class Kernels:
         #: Those that have not been reaped, by pid.
         self._processes: Dict[int, Kernel] = {}
         self._starting: "Dict[str, asyncio.Task[Any]]" = {}
-        self._zygote: Optional[Zygote] = None
+        self._zygote: Optional[Zygote] = Zygote(begun)
         self._zygote_lock = asyncio.Lock()
         self._pool = Pool(settings, self._warm_kernel)
         self._stopping = False
@@ -241,7 +245,8 @@ class Kernels:
     def remove_files(self) -> None:
         """Remove what kernels leave in the directory."""
         for name in os.listdir(self._directory):
-            if _FILE.match(name) or name == "zygote.log":
+            # At the beginning the first zygote writes to its log already.
+            if _FILE.match(name) or (name == "zygote.log" and self._stopping):
                 _unlink(os.path.join(self._directory, name))
 
     async def _ready_zygote(self) -> Zygote:
@@ -251,7 +256,7 @@ class Kernels:
                 self._pool.clear()
                 self._drop_zygote()
             if self._zygote is None:
-                self._zygote = Zygote(self._directory, self._home)
+                self._zygote = Zygote(Begun(self._directory, self._home))
             try:
                 await self._zygote.wait_until_ready()
             except RequestError:
@@ -359,7 +364,7 @@ class Kernels:
             # A warm one that nobody had asked for.
             _unlink(kernel.path + ".log")
             return
-        how = "was ended by %s" % _name(signum) if signum else "ended with code %d" % code
+        how = "was ended by %s" % signal_name(signum) if signum else "ended with code %d" % code
         say("kernel %s (pid %d) %s" % (kernel.kernel_id, kernel.pid, how))
         if self._kernels.get(kernel.kernel_id) is kernel:
             self._on_change()
@@ -380,13 +385,6 @@ class Kernels:
                     os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(0.02)
             self.reap()
-
-
-def _name(signum: int) -> str:
-    try:
-        return signal.Signals(signum).name
-    except ValueError:
-        return "signal %d" % signum
 
 
 def _remove_sockets(path: str) -> None:

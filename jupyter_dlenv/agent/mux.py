@@ -63,7 +63,7 @@ class Mux:
     ) -> None:
         self._connect = connect
         self._hear = hear
-        self._kept: Deque[bytes] = collections.deque()
+        self._kept: Deque[Tuple[bytes, bytes]] = collections.deque()
         #: The number of the first frame that is kept, and of the one to be sent next.
         self._first = 0
         self._next = 0
@@ -146,7 +146,8 @@ class Mux:
         task.add_done_callback(self._tasks.discard)
 
     def _send(self, kind: int, number: int, data: bytes = b"") -> None:
-        self._kept.append(_HEAD.pack(kind, number, len(data)) + data)
+        # Not put together here: what is large is copied once, when it is sent.
+        self._kept.append((_HEAD.pack(kind, number, len(data)), data))
         self._due.set()
 
     async def _write(self, stream: Stream) -> None:
@@ -155,19 +156,19 @@ class Mux:
             self._due.clear()
             batch: List[bytes] = []
             size = 0
-            for frame in itertools.islice(self._kept, self._next - self._first, None):
-                batch.append(frame)
-                size += len(frame)
+            for head, data in itertools.islice(self._kept, self._next - self._first, None):
+                batch += (head, data)
+                size += len(data)
+                self._next += 1
                 if size >= PIECE:
                     self._due.set()
                     break
-            self._next += len(batch)
             if self._untold_bytes >= _SAY_AFTER or self._untold >= _SAY_AFTER_FRAMES:
                 self._untold = self._untold_bytes = 0
                 told = _NUMBER.pack(self.received)
                 batch.append(_HEAD.pack(_HEARD, 0, len(told)) + told)
             if batch:
-                await stream.write(batch[0] if len(batch) == 1 else b"".join(batch))
+                await stream.write(b"".join(batch))
 
     async def _read(self, stream: Stream) -> None:
         buffer = bytearray()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Awaitable, Callable, Dict, List, Mapping, MutableMapping, Optional
+from typing import Awaitable, Callable, Dict, List, Mapping, Optional
 
 from . import linux
 from .process import Newborn
+from .settings import Settings
 from .wire import RequestError, say
 
 #: After a start, the new kernel's first cell comes before the next warm kernel.
@@ -17,24 +18,6 @@ _LEAST_MEMORY = 512 * 1024 * 1024
 _LEAST_MEMORY_TO_PRELOAD = 4 * 1024 * 1024 * 1024
 #: Variables with which a kernel begins differently; one that runs already never saw them.
 _DECISIVE = ("IPYTHON", "JUPYTER", "PYTHON", "HOME", "XDG_", "MPL", "OMP_", "MKL_", "CUDA_")
-
-
-class Settings:
-    """How many warm kernels there are, and what they have imported."""
-
-    def __init__(self, size: int = 1, preload: Optional[List[str]] = None) -> None:
-        self.size = size
-        self.preload = preload or []
-
-    @classmethod
-    def take(cls, variables: MutableMapping[str, str]) -> "Settings":
-        """Read the variables of the container, and take them out: kernels need not see them."""
-        size = variables.pop("DLENV_WARM_KERNELS", "1")
-        preload = variables.pop("DLENV_PRELOAD", "")
-        if not size.isdigit():
-            say("DLENV_WARM_KERNELS is no number: %r" % size)
-            size = "1"
-        return cls(min(int(size), 16), [name for name in preload.split(",") if name.strip()])
 
 
 class Pool:

@@ -147,6 +147,14 @@ class Newborn:
             self.kernel.send(signal.SIGKILL)
 
 
+def signal_name(signum: int) -> str:
+    """Return ``SIGKILL`` for 9."""
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return "signal %d" % signum
+
+
 async def _receive(reader: asyncio.StreamReader, path: str, limit: float) -> Dict[str, Any]:
     try:
         line = await asyncio.wait_for(reader.readline(), limit)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import pwd
 import re
 from typing import List
 
 from . import users
-from .pool import Settings
-from .supervisor import Supervisor
+from .settings import Settings
 from .wire import say
+from .zygote_start import Begun
 
 #: What the system allows for the path of a unix socket, less the name of a kernel's.
 _LONGEST_DIRECTORY = 107 - len("/k-12345678-1")
@@ -29,9 +28,15 @@ def main(argv: List[str]) -> int:
         say("uid %d may not write in %s" % (os.getuid(), arguments.directory))
         return 1
 
+    begun = Begun(arguments.directory, arguments.home)
+    # Only now: these take a while, and the zygote's own imports run meanwhile.
+    import asyncio
+
+    from .supervisor import Supervisor
+
     async def serve() -> int:
         # Made here: up to Python 3.9 an event belongs to the loop of the moment it is made in.
-        return await Supervisor(arguments.directory, arguments.home, settings).run()
+        return await Supervisor(arguments.directory, arguments.home, settings, begun).run()
 
     return asyncio.run(serve())
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -24,6 +25,8 @@ SOCKET = "stream.sock"
 #: How long connections wait for a host that was cut off.
 _ABANDONED = 600.0
 _LINE_LIMIT = 15.0
+#: F_SETPIPE_SZ, which Python has from 3.10 on.
+_SET_PIPE_SIZE = 1031
 _LONGEST_TEXT = 128
 
 
@@ -200,6 +203,10 @@ async def _pipes(client: socket.socket) -> _Pipes:
             descriptors.frombytes(content[:size])
     if len(descriptors) != 2:
         raise OSError("no descriptors came")
+    for descriptor in descriptors:
+        # A larger pipe has to be woken up for less often; some are none, or have a limit.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, _SET_PIPE_SIZE, 1024 * 1024)
     source, sink = os.fdopen(descriptors[0], "rb", 0), os.fdopen(descriptors[1], "wb", 0)
     reader = asyncio.StreamReader(limit=PIECE)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)

@@ -25,12 +25,13 @@ from typing import Any, Dict, List, Optional, Set
 from . import linux, listeners
 from .idle import EXIT_CODE, IdleWatch
 from .kernels import Kernels
-from .pool import Settings
 from .process import Kernel
 from .relay import Relay
+from .settings import Settings
 from .sshd import SshServer
 from .streams import Streams
 from .wire import MAX_LINE, PROTOCOL, RequestError, decode, encode, say
+from .zygote_start import Begun
 
 _KERNEL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 #: A client that reads nothing is dropped before its events fill the memory.
@@ -40,7 +41,7 @@ _LARGEST_BACKLOG = 4 * MAX_LINE
 class Supervisor:
     """Serves one directory until it is told to stop."""
 
-    def __init__(self, directory: str, home: str, settings: Settings) -> None:
+    def __init__(self, directory: str, home: str, settings: Settings, begun: Begun) -> None:
         self._directory = directory
         self._home = home
         self._socket = os.path.join(directory, "agent.sock")
@@ -52,6 +53,7 @@ class Supervisor:
             directory,
             home,
             settings,
+            begun,
             on_exit=self._broadcast,
             on_other=self._ssh.reaped,
             on_change=self._tell_hosts,
@@ -86,6 +88,8 @@ class Supervisor:
             say("this system has no subreapers; the exit codes of kernels are unknown")
             background.append(asyncio.ensure_future(self._kernels.watch_unadopted()))
         loop.add_signal_handler(signal.SIGCHLD, self._kernels.reap)
+        # The zygote is older than this handler.
+        loop.call_soon(self._kernels.reap)
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._stopping.set)
         self._kernels.remove_files()

@@ -1,17 +1,16 @@
-"""The supervisor's hold on the zygote: starts it, waits for its imports, hands it sockets."""
+"""The supervisor's hold on the zygote: waits for its imports, hands it sockets."""
 
 from __future__ import annotations
 
 import array
 import asyncio
-import os
 import socket
-import subprocess
 import sys
 from typing import Dict
 
 from .wire import MAX_LINE, RequestError, decode, say, tail
 from .zygote import modified
+from .zygote_start import Begun
 
 _IMPORT_LIMIT = 60.0
 
@@ -19,29 +18,12 @@ _IMPORT_LIMIT = 60.0
 class Zygote:
     """One zygote process; it ends when this end of its socket is closed."""
 
-    def __init__(self, directory: str, home: str) -> None:
-        self._log = os.path.join(directory, "zygote.log")
-        self._control, theirs = socket.socketpair()
-        self._control.setblocking(False)
+    def __init__(self, begun: Begun) -> None:
+        self._log = begun.log
+        self._control = begun.control
+        self._process = begun.process
         self._paths: Dict[str, int] = {}
         self._ended = asyncio.Event()
-        descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, os.path.dirname(__file__), "--zygote", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
-                cwd=home if os.path.isdir(home) else "/",
-                start_new_session=True,
-            )
-        except OSError:
-            self._control.close()
-            raise
-        finally:
-            os.close(descriptor)
-            theirs.close()
 
     @property
     def pid(self) -> int:

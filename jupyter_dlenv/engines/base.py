@@ -84,10 +84,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileToPut:
-    """A file that is written into the container before it starts.
-
-    A path that ends in a slash is a directory, with no content.
-    """
+    """A file that is written into the container before it starts."""
 
     path: str
     content: bytes
@@ -107,6 +104,7 @@ class ContainerPlan:
         gpus: UUIDs of GPUs and MIG devices, or ``("all",)``; empty hides all.  Never a count:
             to an engine, two GPUs are always the first two.
         files: Written before the first start, owned by root.
+        in_memory: Directories for everybody inside, which are in no image that is made of it.
         network: Whether the container has one.
     """
 
@@ -126,6 +124,7 @@ class ContainerPlan:
     ulimits: tuple[Ulimit, ...] = ()
     gpus: tuple[str, ...] = ()
     files: tuple[FileToPut, ...] = ()
+    in_memory: tuple[str, ...] = ()
     network: bool = True
 
 

@@ -47,8 +47,6 @@ def files_archive(files: tuple[FileToPut, ...]) -> bytes:
         for file in files:
             entry = tarfile.TarInfo(file.path.lstrip("/"))
             entry.size, entry.mode = len(file.content), file.mode
-            if file.path.endswith("/"):
-                entry.type = tarfile.DIRTYPE
             tar.addfile(entry, io.BytesIO(file.content))
     return buffer.getvalue()
 

@@ -37,7 +37,7 @@ def create_request(plan: ContainerPlan, gpus: GpuAnswer = NO_GPUS) -> dict[str, 
     host: dict[str, Any] = {
         # Reaps what the agent's kernels leave behind, and passes signals on to the agent.
         "Init": True,
-        "Mounts": [*_bind_mounts(plan), *_volume_mounts(plan)],
+        "Mounts": [*_bind_mounts(plan), *_volume_mounts(plan), *_memory_mounts(plan)],
         "PortBindings": _port_bindings(plan),
         "Ulimits": [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in plan.ulimits],
         "DeviceRequests": gpus.device_requests,
@@ -201,6 +201,11 @@ def _volume_mounts(plan: ContainerPlan) -> list[dict[str, Any]]:
         }
         for volume in plan.volumes
     ]
+
+
+def _memory_mounts(plan: ContainerPlan) -> list[dict[str, Any]]:
+    options = {"Mode": 0o1777}
+    return [{"Type": "tmpfs", "Target": t, "TmpfsOptions": options} for t in plan.in_memory]
 
 
 def _port_bindings(plan: ContainerPlan) -> dict[str, list[dict[str, str]]]:

@@ -25,8 +25,8 @@ from ..errors import (
     InternalError,
     KernelStartError,
 )
-from ..models import Environment, Status
-from ..using import running_environment
+from ..models import Environment
+from ..using import reached_again, running_environment
 from . import surroundings
 from .last_exit import KERNEL_EXIT, LastExit, explain_environment, explain_kernel
 from .link import AgentLink, HeldKernel, KernelExit, nobody_listens
@@ -288,17 +288,8 @@ class DlenvProvisioner(KernelProvisionerBase):
         if not (self.private_dir / TUNNEL_LOCK).exists():
             return False
         configuration = await asyncio.to_thread(Configuration.load, parent=self.parent)
-        try:
-            async with contextlib.aclosing(configuration.open(self.engine)) as environments:
-                environment = await environments.get(self.environment)
-                if environment.status is not Status.RUNNING:
-                    return False
-                await environments.reach(environment)
-        except EnvironmentNotFoundError:
-            return False
-        except DlenvError as error:
-            self.log.warning("Kernel %s: %s", self.kernel_id, error)
-        return True
+        async with contextlib.aclosing(configuration.open(self.engine)) as environments:
+            return await reached_again(environments, self.environment)
 
     @property
     def _unexpected(self) -> bool:

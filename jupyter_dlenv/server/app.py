@@ -184,6 +184,9 @@ class DlenvApp(ExtensionApp):
         await self._forwards.try_again()
         await self.doors.keep_only({place.environment_id for place in places})
         await self._idle_warnings.follow(environments)
+        if self._reattachment is not None and any(e.streamed for e in environments):
+            # Their sockets may have come back only now, with this look.
+            await self._reattachment.attach()
 
     async def stop_extension(self) -> None:
         """Cancel what runs and let go of the engine; environments and their kernels run on."""

@@ -8,6 +8,7 @@ import platform
 import random
 import signal
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from rig.server import Server
@@ -21,6 +22,7 @@ from .table import Samples
 
 STOCK, LOCAL = "local, stock jupyter_server", "local python3"
 WARM, COLD = "environment, warm", "environment, cold fork"
+STREAMED = "environment, over a stream"
 RUN, FRESH = "docker run, plain ipykernel", "fresh environment"
 #: Long enough for the next warm kernel to be ready.
 _PAUSE = 1.2
@@ -36,12 +38,15 @@ async def main(engine: str, image: str, count: int, samples: Samples) -> None:
         warm = await place.environments.launch(EnvironmentSpec(name="warm", image=image))
         spec = EnvironmentSpec(name="cold", image=image, env={"DLENV_WARM_KERNELS": "0"})
         cold = await place.environments.launch(spec)
+        streamed = None if engine == "process" else await place.launch_streamed("streamed", image)
         ours, stock = place.server(arguments=_UNLIMITED), place.server(arguments=_UNLIMITED)
         stock.extensions = {**stock.extensions, "jupyter_dlenv": False}
         await asyncio.gather(ours.start(), stock.start())
         try:
             kernels = {LOCAL: "python3", WARM: warm.kernel_name, COLD: cold.kernel_name}
             await _starts(ours, kernels, samples, count)
+            if streamed:
+                kernels[STREAMED] = streamed.kernel_name
             await _running(ours, stock, kernels, samples, count)
             if engine != "process":
                 await _fresh(ours, place.environments, warm, samples, max(5, count // 3))
@@ -66,16 +71,19 @@ async def _running(
         kernel(stock, "python3") as plain,
         kernel(ours, "python3") as local,
         kernel(ours, kernels[WARM]) as inside,
+        AsyncExitStack() as stack,
     ):
-        names = {STOCK: plain, LOCAL: local, WARM: inside}
+        pair = {LOCAL: local, WARM: inside}
+        if STREAMED in kernels:
+            pair[STREAMED] = await stack.enter_async_context(kernel(ours, kernels[STREAMED]))
+        names = {STOCK: plain, **pair}
         for _ in range(4 * count):
             for candidate in _shuffled(names):
                 trip = await measures.round_trip(names[candidate])
                 samples.add("Round trip of `pass`, ms", candidate, trip)
-        pair = {LOCAL: local, WARM: inside}
         for candidate, page in pair.items():
             samples.add("Memory of an idle kernel, MB", candidate, await measures.memory(page))
-        for _ in range(max(3, count // 3)):
+        for _ in range(count):
             for candidate in _shuffled(pair):
                 page = pair[candidate]
                 speed = await measures.binary_throughput(page)
@@ -122,7 +130,7 @@ if __name__ == "__main__":
     parser.add_argument("--image", default="dlenv-test/python")
     parser.add_argument("--count", type=int, default=15)
     given = parser.parse_args()
-    measured = Samples((STOCK, RUN, LOCAL, WARM, COLD, FRESH))
+    measured = Samples((STOCK, RUN, LOCAL, WARM, COLD, STREAMED, FRESH))
     try:
         asyncio.run(main(given.engine, given.image, given.count, measured))
     finally:

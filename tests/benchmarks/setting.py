@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.server import Server
+from traitlets.config import Config
 
 from jupyter_dlenv.configuration import Configuration
 from jupyter_dlenv.environments import Environments
+from jupyter_dlenv.models import Environment, EnvironmentSpec
 
 
 @dataclass
@@ -28,6 +30,12 @@ class Setting:
         root = self.directory / "root"
         root.mkdir(exist_ok=True)
         return Server(root, self.directory / "server.log", **options)
+
+    async def launch_streamed(self, name: str, image: str) -> Environment:
+        """Launch an environment as if its engine shared no sockets with this machine."""
+        settings = Config({"Configuration": {"transport": "stream"}})
+        async with aclosing(Configuration.load(config=settings).open()) as environments:
+            return await environments.launch(EnvironmentSpec(name=name, image=image))
 
 
 @asynccontextmanager

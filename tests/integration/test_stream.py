@@ -107,6 +107,8 @@ async def test_restart_death_ports_and_the_end_of_the_environment(
 ):
     container = docker.from_env().containers.get(environment.container_id)
     assert not [m for m in container.attrs["Mounts"] if m["Type"] == "bind"]
+    # Keys of SSH are there, which no image that is made of it may have.
+    assert not [c["Path"] for c in container.diff() if c["Path"].startswith("/run/dlenv/")]
     async with client_of(manager) as client:
         await execute(client, "x = 1")
         await manager.restart_kernel(now=True)

@@ -45,13 +45,23 @@ class Agent:
 
 
 @contextlib.contextmanager
-def running(directory: Path, home: Path, env: Mapping[str, str] | None = None) -> Iterator[Agent]:
-    """Run an agent; at the end it and its kernels are gone."""
+def running(
+    directory: Path,
+    home: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    python: str = sys.executable,
+) -> Iterator[Agent]:
+    """Run an agent; at the end it and its kernels are gone.
+
+    Args:
+        python: The interpreter of the agent and its kernels.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.mkdir(exist_ok=True)
     log = home / "agent.log"
     folder = str(Path(agent.__file__).parent)
-    command = [sys.executable, folder, "--directory", str(directory), "--home", str(home)]
+    command = [python, folder, "--directory", str(directory), "--home", str(home)]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, env={**os.environ, **(env or {})}

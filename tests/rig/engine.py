@@ -18,9 +18,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import ask, debian, network, programs
 from .profiles import MODERN, PROFILES, ROOT, Profile, pretend_gpus, settings
@@ -86,8 +87,26 @@ def running(profile_name: str) -> Iterator[Running]:
             down(profile)
 
 
+def restart(profile: Profile, **changes: Any) -> None:
+    """End the engine alone, as an upgrade of its package does, and start it again.
+
+    Args:
+        changes: Settings that it has from then on.
+    """
+    wanted = {**settings(profile), **changes}
+    if not wanted.get("live-restore"):
+        # One that has address pools and remembers a network removes docker0, the main engine's.
+        del wanted["default-address-pools"]
+    with _locked(profile):
+        pid = int((profile.directory / "run/docker.pid").read_text())
+        os.kill(pid, signal.SIGTERM)
+        for _ in until(30, "the engine to end"):
+            if pid not in _processes(profile):
+                break
+        _run_dockerd(profile, wanted)
+
+
 def _start(profile: Profile) -> None:
-    folder = programs.find(profile)
     for name in ("data", "exec", "run", "cdi", "hook"):
         (profile.directory / name).mkdir(parents=True, exist_ok=True)
     pretend_gpus(profile)
@@ -95,8 +114,13 @@ def _start(profile: Profile) -> None:
         run("mount", "-t", "tmpfs", "-o", f"size={profile.disk}", "dlenv", str(profile.data))
     if profile.number:
         network.make(profile)
+    _run_dockerd(profile, settings(profile))
+
+
+def _run_dockerd(profile: Profile, wanted: Mapping[str, Any]) -> None:
+    folder = programs.find(profile)
     settings_file = profile.directory / "run/daemon.json"
-    settings_file.write_text(json.dumps(settings(profile), indent=2))
+    settings_file.write_text(json.dumps(wanted, indent=2))
     path = f"{folder}/usr/bin:{folder}/usr/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
     log = profile.directory / "run/dockerd.log"
     with log.open("wb") as output:

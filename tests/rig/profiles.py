@@ -97,6 +97,7 @@ PROFILES = {
         ),
         Profile("oldest", 2, release="20.10"),
         Profile("tiny", 3, disk="600m"),
+        Profile("live", 4, settings={"live-restore": True}),
     )
 }
 

@@ -22,8 +22,10 @@ async def test_a_launch_answers_at_once_and_the_job_leads_to_the_environment(
     assert 202 == answer.code
     assert f"{jp_base_url}dlenv/api/jobs/{job['id']}" == answer.headers["Location"]
     assert ("ready", None) == (job["phase"], job["error"])
-    assert job["environment"] == (await api.get("/environments/a")).json
-    assert [job["environment"]] == (await api.get("/environments")).json["environments"]
+    (listed,) = (await api.get("/environments")).json["environments"]
+    shown = (await api.get("/environments/a")).json
+    assert "start" == listed.pop("idle")["last_use"] == shown.pop("idle")["last_use"]
+    assert job["environment"] == shown == listed
     assert [job] == (await api.get("/jobs")).json["jobs"]
 
 
