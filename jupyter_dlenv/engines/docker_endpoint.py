@@ -21,6 +21,8 @@ from docker.utils import kwargs_from_env
 from ..errors import UnknownEngineError
 
 SCHEMES = ("unix", "tcp", "ssh")
+#: Python's 64 KiB make the engine wait all the time when a kernel's output comes this way.
+_READ_AHEAD = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class DockerEndpoint:
         """
         parts = urlsplit(self.url)
         if parts.scheme == "unix":
-            return await asyncio.open_unix_connection(parts.path)
+            return await asyncio.open_unix_connection(parts.path, limit=_READ_AHEAD)
         if parts.scheme == "ssh":
             return await _through_ssh(self.url)
         return await asyncio.open_connection(
