@@ -54,7 +54,10 @@ def main() -> int:
                 if not _is_complete(results, number, name, options):
                     with _environment(images, ways, name):
                         _one_round(results, ways, number, name, options)
-    print(f"\n{results.table()}\n\n{ssh_figures.table(results.figures())}")
+    if not options.figures_only:
+        print(f"\n{results.table()}")
+    if not options.no_figures:
+        print(f"\n{ssh_figures.table(results.figures())}")
     return results.failed()
 
 
