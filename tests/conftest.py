@@ -30,19 +30,32 @@ pytest_plugins = ("pytest_jupyter.jupyter_server", "rig.ngc")
 #: Everything that the tests make on an engine carries it, with the run's id.
 TEST_LABEL = "org.jupyter-dlenv.test"
 LONGEST_STANDSTILL = 0.25
+#: The names by which tests ask for an engine: those of fixtures, and those of parameters.
+ENGINES = frozenset({"docker", "docker_engine_url", "images"}) | {
+    f"engine_{profile}" for profile in ("like_29", "oldest", "tiny", "live")
+}
+#: Of the tests that are run in one process.
+GROUP = "engine"
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        fixtures = getattr(item, "fixturenames", ())
-        if "docker_engine_url" in fixtures or "docker" in parameters.values():
+        names = {*getattr(item, "fixturenames", ()), *map(str, parameters.values())}
+        if names & ENGINES:
             item.add_marker(pytest.mark.docker)
         # One after another: they share GPUs and count what is on the engine, and the rest,
         # which runs beside them, is all that two cores can take.
         if any(item.get_closest_marker(name) for name in ("docker", "owned_engine", "browser")):
-            item.add_marker(pytest.mark.xdist_group("engine"))
+            item.add_marker(pytest.mark.xdist_group(GROUP))
+
+
+def _check_group() -> None:
+    """Fail a test that asks for an engine, and of which nothing says so."""
+    running = os.environ.get("PYTEST_CURRENT_TEST", "")
+    if os.environ.get("PYTEST_XDIST_WORKER") and f"@{GROUP}" not in running:
+        pytest.fail(f"{running} needs an engine: mark it with `docker`.")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -139,6 +152,7 @@ def docker_engine_url(run_id: str) -> Iterator[str]:
 
     ``DOCKER_HOST`` is set to it for the whole run: the tests' home hides Docker contexts.
     """
+    _check_group()
     url = ask.answering_url()
     if url is None:
         _missing("No Docker engine answers; `make engine-up` starts one.")
@@ -222,6 +236,7 @@ def _registry(images: Images, login: registries.Login | None = None):
 
 
 def _second_engine(profile: str) -> Iterator[engine.Running]:
+    _check_group()
     reason = engine.why_not(profile)
     if reason:
         pytest.skip(reason)
