@@ -30,10 +30,6 @@ pytest_plugins = ("pytest_jupyter.jupyter_server", "rig.ngc")
 #: Everything that the tests make on an engine carries it, with the run's id.
 TEST_LABEL = "org.jupyter-dlenv.test"
 LONGEST_STANDSTILL = 0.25
-#: The names by which tests ask for an engine: those of fixtures, and those of parameters.
-ENGINES = frozenset({"docker", "docker_engine_url", "images"}) | {
-    f"engine_{profile}" for profile in ("like_29", "oldest", "tiny", "live")
-}
 #: Of the tests that are run in one process.
 GROUP = "engine"
 
@@ -41,14 +37,20 @@ GROUP = "engine"
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        names = {*getattr(item, "fixturenames", ()), *map(str, parameters.values())}
-        if names & ENGINES:
+        if "docker_engine_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.docker)
         # One after another: they share GPUs and count what is on the engine, and the rest,
         # which runs beside them, is all that two cores can take.
-        if any(item.get_closest_marker(name) for name in ("docker", "owned_engine", "browser")):
+        if not _is_alone(item):
             item.add_marker(pytest.mark.xdist_group(GROUP))
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    """Tell whether a test needs neither an engine nor the browser."""
+    if any(item.get_closest_marker(name) for name in ("docker", "owned_engine", "browser")):
+        return False
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "process" in parameters or item.path.parent.name in ("unit", "server")
 
 
 def _check_group() -> None:
