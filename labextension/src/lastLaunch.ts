@@ -16,7 +16,7 @@ export interface ILastLaunch {
 }
 
 export function remember(baseUrl: string, choice: IChoice): void {
-  const { image, gpus, sharedMemory, user, project } = choice;
+  const { image, gpus, sharedMemory, user, idleStop, project } = choice;
   if (project) {
     // It is offered wherever its file lies, and nowhere else.
     return;
@@ -24,7 +24,7 @@ export function remember(baseUrl: string, choice: IChoice): void {
   const others = recall(baseUrl).images.filter(known => known !== image);
   const images = [image, ...others].slice(0, MOST);
   // Variables may be secrets.
-  const kept = { image, gpus, sharedMemory, user, images };
+  const kept = { image, gpus, sharedMemory, user, idleStop, images };
   try {
     localStorage.setItem(key(baseUrl), JSON.stringify(kept));
   } catch {
@@ -36,13 +36,14 @@ export function recall(baseUrl: string): ILastLaunch {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(key(baseUrl)) ?? '');
     if (isObject(kept)) {
-      const { image, gpus, sharedMemory, user } = kept;
+      const { image, gpus, sharedMemory, user, idleStop } = kept;
       return {
         choice: {
           ...(typeof image === 'string' ? { image } : {}),
           ...(typeof gpus === 'number' ? { gpus } : {}),
           ...(typeof sharedMemory === 'string' ? { sharedMemory } : {}),
-          ...(typeof user === 'string' ? { user } : {})
+          ...(typeof user === 'string' ? { user } : {}),
+          ...(typeof idleStop === 'string' ? { idleStop } : {})
         },
         images: texts(kept, 'images')
       };

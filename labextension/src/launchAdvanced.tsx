@@ -1,5 +1,5 @@
 /**
- * What few launches need: mounts, ports, variables, shared memory, the user.
+ * What few launches need: mounts, ports, variables, shared memory, the user, an end when idle.
  */
 import * as React from 'react';
 
@@ -10,7 +10,7 @@ import { useServices } from './services';
 /** Those that have a word; a project may name another, as UID:GID. */
 const USERS = ['caller', 'image', 'root'];
 /** Of the request, by the parts of this form. */
-const FIELDS = ['mounts', 'ports', 'env', 'shm_size', 'user'];
+const FIELDS = ['mounts', 'ports', 'env', 'shm_size', 'user', 'idle_stop'];
 
 export function Advanced(props: { readonly model: LaunchModel }): JSX.Element {
   const { model } = props;
@@ -28,7 +28,7 @@ export function Advanced(props: { readonly model: LaunchModel }): JSX.Element {
         <b>{trans.__('Advanced')}</b>
         {!isOpen && (
           <span className="jp-DLEnv-muted jp-DLEnv-clip">
-            {trans.__('mounts, ports, variables, shared memory, user')}
+            {trans.__('mounts, ports, variables, shared memory, user, idle time')}
           </span>
         )}
       </summary>
@@ -38,6 +38,7 @@ export function Advanced(props: { readonly model: LaunchModel }): JSX.Element {
         <Variables model={model} />
         <SharedMemory model={model} />
         <User model={model} />
+        <IdleStop model={model} />
       </div>
     </details>
   );
@@ -235,6 +236,26 @@ function User(props: { readonly model: LaunchModel }): JSX.Element {
           )}
         </select>
         <FieldError model={model} field="user" />
+      </div>
+    </>
+  );
+}
+
+function IdleStop(props: { readonly model: LaunchModel }): JSX.Element {
+  const { model } = props;
+  const { trans } = useServices();
+  return (
+    <>
+      <span>{trans.__('Stop when idle')}</span>
+      <div className="jp-DLEnv-half">
+        <Input
+          label={trans.__('Minutes without use after which it stops')}
+          placeholder={trans.__('minutes without use; 0 is never')}
+          value={model.choice.idleStop}
+          isInvalid={model.problem('idle_stop') !== null}
+          onChange={idleStop => model.update({ idleStop })}
+        />
+        <FieldError model={model} field="idle_stop" />
       </div>
     </>
   );

@@ -34,6 +34,8 @@ export interface IChoice {
   readonly variables: readonly IVariableChoice[];
   readonly sharedMemory: string;
   readonly user: string;
+  /** Minutes without use after which it stops; empty: as the server has it. */
+  readonly idleStop: string;
   /** Whose `dlenv.toml` this began with; what no field shows is taken from there. */
   readonly project: IProject | null;
 }
@@ -51,6 +53,7 @@ export const NOTHING_CHOSEN: IChoice = {
   variables: [],
   sharedMemory: DEFAULT_SHARED_MEMORY,
   user: 'caller',
+  idleStop: '',
   project: null
 };
 
@@ -63,7 +66,8 @@ const SHOWN = [
   'ports',
   'env',
   'shm_size',
-  'user'
+  'user',
+  'idle_stop'
 ];
 
 /**
@@ -97,6 +101,13 @@ export function toRequest(choice: IChoice): JSONRecord {
   if (choice.user !== 'caller') {
     body['user'] = choice.user;
   }
+  const minutes = choice.idleStop.trim();
+  if (minutes) {
+    // What is no number, the server refuses with its own words.
+    body['idle_stop'] = Number.isNaN(Number(minutes))
+      ? minutes
+      : Number(minutes);
+  }
   return body;
 }
 
@@ -107,6 +118,7 @@ export function fromProject(project: IProject): Partial<IChoice> {
   const { spec, name, image } = project;
   const gpus = spec['gpus'];
   const size = spec['shm_size'];
+  const minutes = spec['idle_stop'];
   const env = isObject(spec['env']) ? spec['env'] : {};
   return {
     project,
@@ -128,7 +140,8 @@ export function fromProject(project: IProject): Partial<IChoice> {
       value: String(value)
     })),
     ...(typeof size === 'number' ? { sharedMemory: memoryWord(size) } : {}),
-    ...(spec['user'] === undefined ? {} : { user: text(spec, 'user') })
+    ...(spec['user'] === undefined ? {} : { user: text(spec, 'user') }),
+    ...(typeof minutes === 'number' ? { idleStop: String(minutes) } : {})
   };
 }
 
@@ -201,7 +214,8 @@ function line(choice: IChoice): string {
 const USUAL: Readonly<Record<string, string>> = {
   '--gpus': '0',
   '--shm-size': DEFAULT_SHARED_MEMORY,
-  '--user': 'caller'
+  '--user': 'caller',
+  '--idle-stop': '0'
 };
 
 function options(choice: IChoice): readonly Option[] {
@@ -233,6 +247,9 @@ function options(choice: IChoice): readonly Option[] {
   }
   if (request['user'] !== undefined) {
     add('--user', request['user']);
+  }
+  if (request['idle_stop'] !== undefined) {
+    add('--idle-stop', request['idle_stop']);
   }
   return found;
 }

@@ -44,12 +44,13 @@ describe('a launch', () => {
       ],
       variables: [{ name: 'NAME', value: "it's" }],
       sharedMemory: '16g',
-      user: 'root'
+      user: 'root',
+      idleStop: '90'
     };
     const options =
       `${choice.image} --name bert --gpus device=GPU-1,GPU-2` +
       ` --mount '/my data:/data:ro' --publish 6006 --publish 8080:80` +
-      ` --env 'NAME=it'\\''s' --shm-size 16g --user root`;
+      ` --env 'NAME=it'\\''s' --shm-size 16g --user root --idle-stop 90`;
 
     expect(toShell(rich)).toBe(`jupyter dlenv launch ${options}`);
     expect(toMagic(rich)).toBe(`%dlenv launch ${options}`);
@@ -57,7 +58,14 @@ describe('a launch', () => {
       gpus: 'device=GPU-1,GPU-2',
       mounts: ['/my data:/data:ro'],
       ports: ['6006', '8080:80'],
-      env: { NAME: "it's" }
+      env: { NAME: "it's" },
+      idle_stop: 90
+    });
+  });
+
+  it('leaves what is no number of minutes for the server to refuse', () => {
+    expect(toRequest({ ...choice, idleStop: 'soon' })).toMatchObject({
+      idle_stop: 'soon'
     });
   });
 
@@ -89,6 +97,7 @@ const project: IProject = {
     ports: ['127.0.0.1:0:6006', '0.0.0.0:80:8080'],
     env: { WANDB_MODE: 'offline' },
     shm_size: 16 * 1024 ** 3,
+    idle_stop: 60,
     labels: { team: 'vision' }
   }
 };
