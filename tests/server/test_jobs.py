@@ -22,7 +22,7 @@ class Launches:
         self.may_clean_up = asyncio.Event()
         self.cleaned_up = False
 
-    async def launch(self, spec, *, report, build_dir, line):
+    async def launch(self, spec, *, report, build_dir, line, authorize):
         self.report = report
         report(Progress(phase=Phase.PULLING, message=spec.image))
         try:
