@@ -15,7 +15,7 @@ export HATCH_JUPYTER_BUILDER_SKIP_NPM := 1
 RIG := cd tests && $(PYTHON) -m rig
 RIG_IN_VENV := cd tests && ../$(BIN)/python -m rig
 # A machine without an engine, where none can be started, is no failure outside of CI (3 says so).
-# Two processes: what needs the engine or the browser in one, the rest beside it.
+# Two processes: what needs the engine in one, the browser and all the rest beside it.
 PYTEST := pytest --numprocesses 2 --dist loadgroup
 OPTIONAL_ENGINE := || [[ $$? = 3 && -z "$${CI:-}" ]]
 

@@ -30,24 +30,28 @@ pytest_plugins = ("pytest_jupyter.jupyter_server", "rig.ngc")
 #: Everything that the tests make on an engine carries it, with the run's id.
 TEST_LABEL = "org.jupyter-dlenv.test"
 LONGEST_STANDSTILL = 0.25
-#: Of the tests that are run in one process.
-GROUP = "engine"
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what runs in one process, one after another, when `make test` takes two.
+
+    Tests of the engine share its GPUs and count what is on it.  Those of the browser are few
+    and long, and come first in the other process; whatever needs neither follows them there.
+    """
     for item in items:
         if "docker_engine_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.docker)
-        # One after another: they share GPUs and count what is on the engine, and the rest,
-        # which runs beside them, is all that two cores can take.
-        if not _is_alone(item):
-            item.add_marker(pytest.mark.xdist_group(GROUP))
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+        elif not _needs_nothing(item):
+            item.add_marker(pytest.mark.xdist_group("engine"))
+    # Last, when the browser has long been done: they stop what others use.
+    items.sort(key=lambda item: item.get_closest_marker("owned_engine") is not None)
 
 
-def _is_alone(item: pytest.Item) -> bool:
-    """Tell whether a test needs neither an engine nor the browser."""
-    if any(item.get_closest_marker(name) for name in ("docker", "owned_engine", "browser")):
+def _needs_nothing(item: pytest.Item) -> bool:
+    if item.get_closest_marker("docker") or item.get_closest_marker("owned_engine"):
         return False
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     return "process" in parameters or item.path.parent.name in ("unit", "server")
@@ -56,7 +60,7 @@ def _is_alone(item: pytest.Item) -> bool:
 def _check_group() -> None:
     """Fail a test that asks for an engine, and of which nothing says so."""
     running = os.environ.get("PYTEST_CURRENT_TEST", "")
-    if os.environ.get("PYTEST_XDIST_WORKER") and f"@{GROUP}" not in running:
+    if os.environ.get("PYTEST_XDIST_WORKER") and "@" not in running:
         pytest.fail(f"{running} needs an engine: mark it with `docker`.")
 
 
