@@ -28,7 +28,9 @@ export function Advanced(props: { readonly model: LaunchModel }): JSX.Element {
         <b>{trans.__('Advanced')}</b>
         {!isOpen && (
           <span className="jp-DLEnv-muted jp-DLEnv-clip">
-            {trans.__('mounts, ports, variables, shared memory, user, idle time')}
+            {trans.__(
+              'mounts, ports, variables, shared memory, user, idle time'
+            )}
           </span>
         )}
       </summary>
