@@ -119,13 +119,15 @@ def test_jupyters_programs_run_in_a_container_without_our_provisioner(
         )
         return done.stdout + done.stderr
 
-    def run_console(*words, stdin):
-        # It speaks before its subscription has come through, and may wait for ever: with a kernel
-        # of its own Python too, in three of twelve runs (jupyter_console 6.6.3).
-        for _ in range(6):
+    def console_says(text, *words, stdin):
+        # It speaks before its subscription has come through, and so may miss the answer, or wait
+        # for ever: with a kernel of its own Python too, in three of twelve runs
+        # (jupyter_console 6.6.3).
+        for _ in range(8):
             with suppress(subprocess.TimeoutExpired):
-                return run("-m", "jupyter_console", *words, stdin=stdin, timeout=LIMIT / 5)
-        return "it never answered"
+                if text in run("-m", "jupyter_console", *words, stdin=stdin, timeout=LIMIT / 5):
+                    return True
+        return False
 
     kernel = environment.kernel_name
     find = "import importlib.util as u; print(u.find_spec('jupyter_dlenv'))"
@@ -141,7 +143,7 @@ def test_jupyters_programs_run_in_a_container_without_our_provisioner(
     assert "None\n" == run("-c", find)
     assert "in a\n" in run("-m", "jupyter_client.runapp", "--kernel", kernel, "script.py")
     console = ("--simple-prompt", "--kernel", kernel)
-    assert "in a\n" in run_console(*console, stdin=f"{where}\nexit\n")
+    assert console_says("in a\n", *console, stdin=f"{where}\nexit\n")
     papermill = ("-m", "papermill", "a.ipynb", "b.ipynb", "-p", "n", "7", "--log-output")
     assert "in a\n7\n" in "".join(_texts(work / "b.ipynb", run(*papermill)))
     execute = (
