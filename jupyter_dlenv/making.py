@@ -157,14 +157,8 @@ class Making:
                 await self._engine.remove(container_id, volumes={ID: environment_id})
             else:
                 break
-        # Both take a while, and need nothing of each other.
-        checking = asyncio.ensure_future(self._check_gpus(spec.name, facts, container_id))
-        try:
-            await self.ready(await self._observed(container_id))
-            await checking
-        finally:
-            checking.cancel()
-            await asyncio.wait([checking])
+        await self.ready(await self._observed(container_id))
+        await self._check_gpus(spec.name, facts, container_id)
         return container_id
 
     async def ready(self, environment: Environment) -> None:

@@ -52,7 +52,8 @@ class Sight:
         # Of two variables of a name, programs take one or the other: they must agree.
         told = {line.partition("=")[2].strip() for line in variables.split()}
         return cls(
-            nodes=tuple(nodes.split()),
+            # A shell may have something else to say first.
+            nodes=tuple(word for word in nodes.split() if word.startswith("/dev/")),
             uuids=uuids,
             failure=smi.strip() if not uuids and _FAILED.search(smi) else "",
             told=tuple(n for value in sorted(told - _NOTHING) for n in value.split(",")),
