@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,7 +106,7 @@ async def no_kernel_is_left(environment):
 def test_jupyters_programs_run_in_a_container_without_our_provisioner(
     environment, installed, foreign_python, work
 ):
-    def run(*words, stdin="", timeout=LIMIT):
+    def run(*words, stdin=""):
         done = subprocess.run(
             [foreign_python, "-I", *words],
             cwd=work,
@@ -114,20 +114,10 @@ def test_jupyters_programs_run_in_a_container_without_our_provisioner(
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=LIMIT,
             check=False,
         )
         return done.stdout + done.stderr
-
-    def console_says(text, *words, stdin):
-        # It speaks before its subscription has come through, and so may miss the answer, or wait
-        # for ever: with a kernel of its own Python too, in three of twelve runs
-        # (jupyter_console 6.6.3).
-        for _ in range(8):
-            with suppress(subprocess.TimeoutExpired):
-                if text in run("-m", "jupyter_console", *words, stdin=stdin, timeout=LIMIT / 5):
-                    return True
-        return False
 
     kernel = environment.kernel_name
     find = "import importlib.util as u; print(u.find_spec('jupyter_dlenv'))"
@@ -142,8 +132,8 @@ def test_jupyters_programs_run_in_a_container_without_our_provisioner(
 
     assert "None\n" == run("-c", find)
     assert "in a\n" in run("-m", "jupyter_client.runapp", "--kernel", kernel, "script.py")
-    console = ("--simple-prompt", "--kernel", kernel)
-    assert console_says("in a\n", *console, stdin=f"{where}\nexit\n")
+    console = ("-m", "jupyter_console", "--simple-prompt", "--kernel", kernel)
+    assert "in a\n" in run(*console, stdin=f"{where}\nexit\n")
     papermill = ("-m", "papermill", "a.ipynb", "b.ipynb", "-p", "n", "7", "--log-output")
     assert "in a\n7\n" in "".join(_texts(work / "b.ipynb", run(*papermill)))
     execute = (
@@ -182,6 +172,27 @@ async def test_a_kernel_is_interrupted_restarted_and_shut_down_as_any_other(
     assert first != second
     assert asyncio.get_running_loop().time() - started < manager.shutdown_wait_time / 2
     assert [] == await running_kernels(environment)
+
+
+@any_engine
+async def test_a_client_that_asks_before_it_listens_misses_nothing(manager, work):
+    await manager.start_kernel(cwd=str(work))
+    # A channel connects when it is first used.
+    client = manager.client(session=Session(key=manager.session.key))
+    try:
+        request = client.execute("print(6 * 7)")
+        client.control_channel.send(client.session.msg("kernel_info_request"))
+        await client.get_control_msg(timeout=LIMIT)
+
+        said = ""
+        while "42" not in said:
+            message = await client.get_iopub_msg(timeout=LIMIT)
+            if message["parent_header"].get("msg_id") == request:
+                said += message["content"].get("text", "")
+    finally:
+        client.stop_channels()
+
+    assert "42\n" == said
 
 
 @any_engine

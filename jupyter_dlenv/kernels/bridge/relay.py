@@ -23,6 +23,8 @@ _QUIET_MS = 50
 _EVERYTHING = b"\x01"
 _LAST_WORDS = 2.0
 _LINGER_MS = 1000
+#: So long a client that has connected may take to say what it wants to hear.
+_SUBSCRIBING = 2.0
 
 
 class Relay:
@@ -76,9 +78,17 @@ class Relay:
         poller = zmq.Poller()
         for each in (stop, *others):
             poller.register(each, zmq.POLLIN)
+        shell, iopub = self._fronts["shell"], self._fronts["iopub"]
+        # A client's sockets connect one by one.  One that asks before it can hear the answer would
+        # miss it, and may wait for it for ever: its first request is kept until it listens.
+        poller.unregister(shell)
+        held = time.monotonic() + _SUBSCRIBING
         until = 0.0
         while not until or time.monotonic() < until:
-            ready = dict(poller.poll(_QUIET_MS if until else None))
+            ready = dict(poller.poll(_QUIET_MS if until or held else None))
+            if held and (iopub in ready or until or time.monotonic() > held):
+                held = 0.0
+                poller.register(shell, zmq.POLLIN)
             if stop in ready:
                 stop.recv()
                 until = time.monotonic() + _LAST_WORDS
