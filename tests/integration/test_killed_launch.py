@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import subprocess
 import sys
+import uuid
 
 import docker
 import pytest
@@ -47,7 +48,7 @@ asyncio.run(main())
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
 async def test_a_launch_killed_in_any_phase_leaves_nothing(
-    environments, owner, images, docker_engine_url, tmp_path
+    environments, owner, images, docker_engine_url, fresh_image, tmp_path
 ):
     """Worth its time: orphans that hold GPUs are what users of every peer complain about."""
     # One to which a kernel must be added, and one for the phases after that.
@@ -57,7 +58,7 @@ async def test_a_launch_killed_in_any_phase_leaves_nothing(
     for number, phase in zip(range(ROUNDS), itertools.cycle(PHASES), strict=False):
         base = complete if phase in ("creating", "starting") else bare
         # A new image each time, so that there is something to prepare.
-        image = await asyncio.to_thread(fresh_image, client, base, number)
+        image = await asyncio.to_thread(fresh_image, base)
         await asyncio.to_thread(launch_and_kill, phase, number, (owner, image, str(tmp_path)))
 
         assert () == await environments.list(), f"round {number}, {phase}"
@@ -97,9 +98,22 @@ def everything_but_others(client, owner):
     return sorted(name for name, labels in found if (labels or {}).get(OWNER, owner) == owner)
 
 
-def fresh_image(client, base, number):
-    repository, tag = "dlenv-test/fresh", str(number)
-    container = client.api.create_container(base, ["true"])
-    client.api.commit(container, repository, tag, changes=[f"LABEL round={number}"])
-    client.api.remove_container(container)
-    return f"{repository}:{tag}"
+@pytest.fixture
+def fresh_image(docker_engine_url):
+    """Return a function that makes an image that nobody knows yet; what came of it goes, too."""
+    client = docker.DockerClient(base_url=docker_engine_url)
+    made = []
+
+    def make(base):
+        name = f"dlenv-test/fresh-{uuid.uuid4().hex[:8]}:1"
+        container = client.api.create_container(base, ["true"])
+        changes = [f"LABEL fresh={name}"]
+        made.append(client.api.commit(container, *name.split(":"), changes=changes)["Id"])
+        client.api.remove_container(container)
+        return name
+
+    yield make
+    for image in made:
+        for prepared in client.images.list(filters={"label": f"org.jupyter-dlenv.base={image}"}):
+            client.images.remove(prepared.id, force=True)
+        client.images.remove(image, force=True)
