@@ -29,7 +29,6 @@ from typing import Any
 
 from .access.relay import TUNNEL_LOCK
 from .agent.mux import PIECE, Mux, Pair
-from .agent.mux import Stream as Carrier
 from .engines import open_engine
 from .engines.base import Engine, Stream
 from .errors import ContainerNotFoundError, DlenvError, EnvironmentNotRunningError
@@ -86,7 +85,7 @@ def _is_free(lock: Path) -> bool:
     return True
 
 
-class _EngineStream(Carrier):
+class _EngineStream:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._before = b""

@@ -18,7 +18,7 @@ import os
 import socket
 from typing import Any, Callable, Dict, List, Optional, Set
 
-from .mux import PIECE, Mux, Pair, Stream
+from .mux import PIECE, Mux, Pair
 from .wire import say
 
 SOCKET = "stream.sock"
@@ -30,7 +30,7 @@ _SET_PIPE_SIZE = 1031
 _LONGEST_TEXT = 128
 
 
-class _Pipes(Stream):
+class _Pipes:
     """Standard input and output of the process that the engine has started."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import pytest
 from jupyter_client.ioloop import AsyncIOLoopKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 from rig import ask, engine
-from rig.agents import execute, until
+from rig.agents import execute, managed_client, until
 from rig.images import Images
 from rig.profiles import PROFILES
 
@@ -45,17 +44,6 @@ def start(environments, engine_name, configured, jp_asyncio_loop):
         jp_asyncio_loop.run_until_complete(manager.shutdown_kernel(now=True))
 
 
-@asynccontextmanager
-async def client_of(manager):
-    client = manager.client()
-    client.start_channels()
-    try:
-        await client.wait_for_ready(timeout=60)
-        yield client
-    finally:
-        client.stop_channels()
-
-
 async def has_status(environments, status):
     for _ in range(300):
         try:
@@ -74,7 +62,7 @@ async def test_kernels_outlive_an_engine_that_leaves_them_running(start, environ
     """Worth its time: only a real engine shows whether an upgrade of Docker ends a training."""
     profile, manager = PROFILES["live"], await start()
     code = "import time\nfor i in range(400): print(i, flush=True); time.sleep(0.01)\nx = 42"
-    async with client_of(manager) as client:
+    async with managed_client(manager) as client:
         printing = asyncio.ensure_future(execute(client, code))
 
         await asyncio.to_thread(engine.restart, profile)
@@ -90,6 +78,6 @@ async def test_kernels_outlive_an_engine_that_leaves_them_running(start, environ
     await has_status(environments, Status.STOPPED)
     await until(lambda: manager.provisioner.last_exit)
     assert manager.provisioner.last_exit.of_environment
-    async with client_of(await start()) as client:
+    async with managed_client(await start()) as client:
         assert "NameError" == await execute(client, "x")
     await has_status(environments, Status.RUNNING)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import docker
@@ -16,7 +15,7 @@ import psutil
 import pytest
 from jupyter_client.ioloop import AsyncIOLoopKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
-from rig.agents import execute, until
+from rig.agents import execute, managed_client, until
 
 from jupyter_dlenv.access.relay import Place, Port
 
@@ -45,17 +44,6 @@ def manager(environments, environment, engine_name, monkeypatch, jp_asyncio_loop
     jp_asyncio_loop.run_until_complete(manager.shutdown_kernel(now=True))
 
 
-@asynccontextmanager
-async def client_of(manager):
-    client = manager.client()
-    client.start_channels()
-    try:
-        await client.wait_for_ready(timeout=60)
-        yield client
-    finally:
-        client.stop_channels()
-
-
 def stream_inside(environment):
     """Return the process that the engine runs for the stream, as this machine sees it."""
     container = docker.from_env().containers.get(environment.container_id)
@@ -78,7 +66,7 @@ def tunnel_of(environment):
 async def test_a_kernel_survives_the_end_of_its_stream_and_of_what_carries_it(
     manager, environment, environments
 ):
-    async with client_of(manager) as client:
+    async with managed_client(manager) as client:
         assert "42" == await execute(client, "x = 42; print(x)")
         numbers = "import time\nfor i in range(300): print(i, flush=True); time.sleep(0.01)"
         printing = asyncio.ensure_future(execute(client, numbers))
@@ -91,12 +79,12 @@ async def test_a_kernel_survives_the_end_of_its_stream_and_of_what_carries_it(
 
     tunnel_of(environment).kill()
 
-    async with client_of(manager) as client:
+    async with managed_client(manager) as client:
         assert "42" == await execute(client, "print(x)")
     assert await manager.is_alive()
     # A reply to whoever asked before is not promised here: who carried it is gone.
     sleeping = "import time; time.sleep(60)"
-    async with client_of(manager) as client:
+    async with managed_client(manager) as client:
         cell = asyncio.ensure_future(execute(client, sleeping))
         await until_interrupted(manager, cell)
         assert "KeyboardInterrupt" in await cell
@@ -109,11 +97,11 @@ async def test_restart_death_ports_and_the_end_of_the_environment(
     assert not [m for m in container.attrs["Mounts"] if m["Type"] == "bind"]
     # Keys of SSH are there, which no image that is made of it may have.
     assert not [c["Path"] for c in container.diff() if c["Path"].startswith("/run/dlenv/")]
-    async with client_of(manager) as client:
+    async with managed_client(manager) as client:
         await execute(client, "x = 1")
         await manager.restart_kernel(now=True)
     serve = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1])"
-    async with client_of(manager) as client:
+    async with managed_client(manager) as client:
         assert "NameError" == await execute(client, "x")
         port = int(await execute(client, serve))
         with await environments.relay.connect(Place.of(environment), Port(port)):

@@ -83,7 +83,7 @@ describe('a launch', () => {
 });
 
 const project: IProject = {
-  path: '/work/bert/dlenv.toml',
+  path: '/projects/bert/dlenv.toml',
   name: 'bert',
   image: 'nvcr.io/nvidia/pytorch:25.10-py3',
   buildDir: '',
@@ -93,7 +93,7 @@ const project: IProject = {
     name: 'bert',
     image: 'nvcr.io/nvidia/pytorch:25.10-py3',
     gpus: 2,
-    mounts: ['/work/bert/data:/data:ro'],
+    mounts: ['/projects/bert/data:/data:ro'],
     ports: ['127.0.0.1:0:6006', '0.0.0.0:80:8080'],
     env: { WANDB_MODE: 'offline' },
     shm_size: 16 * 1024 ** 3,
@@ -114,7 +114,7 @@ describe('the launch of a project', () => {
   });
 
   it('is a line that names the file, and what differs from it', () => {
-    const file = 'jupyter dlenv launch --file /work/bert/dlenv.toml';
+    const file = 'jupyter dlenv launch --file /projects/bert/dlenv.toml';
 
     expect(toShell(choice)).toBe(file);
     expect(toShell({ ...choice, gpus: 4, name: 'b' })).toBe(
@@ -132,11 +132,13 @@ describe('the launch of a project', () => {
   it('builds what it says is built', () => {
     const built = {
       ...choice,
-      project: { ...project, buildDir: '/work/bert' }
+      project: { ...project, buildDir: '/projects/bert' }
     };
 
-    expect(toRequest(built)).toMatchObject({ build_dir: '/work/bert' });
-    expect(toShell({ ...built, mounts: [] })).toContain('--build /work/bert');
+    expect(toRequest(built)).toMatchObject({ build_dir: '/projects/bert' });
+    expect(toShell({ ...built, mounts: [] })).toContain(
+      '--build /projects/bert'
+    );
   });
 
   it.each([
