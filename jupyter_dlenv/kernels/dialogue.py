@@ -126,7 +126,8 @@ class Dialogue:
             "store_history": not silent,
             "user_expressions": {},
             "allow_stdin": answer is not None,
-            "stop_on_error": True,
+            # What comes next was not sent ahead: a kernel that drops it as if it were is wrong.
+            "stop_on_error": False,
         }
         reply = self._converse("execute_request", content, hear=hear, answer=answer)
         return dict(reply["content"])

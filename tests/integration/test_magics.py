@@ -50,7 +50,13 @@ class Notebook:
             self.client.input(answers.pop(0))
 
         await self.client.execute_interactive(
-            code, timeout=LIMIT, output_hook=hear, stdin_hook=answer, allow_stdin=allow_stdin
+            code,
+            timeout=LIMIT,
+            output_hook=hear,
+            stdin_hook=answer,
+            allow_stdin=allow_stdin,
+            # The next cell may come so soon that a kernel takes it for one that was sent ahead.
+            stop_on_error=False,
         )
         return outputs
 

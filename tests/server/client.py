@@ -79,6 +79,10 @@ class API:
         """Return a job when it has ended."""
         return await self._ended(f"/jobs/{job_id}")
 
+    async def pulled(self, pull: dict[str, Any]) -> dict[str, Any]:
+        """Return a pull when it has ended."""
+        return await self._ended(f"/pulls/{pull['id']}")
+
     async def saved(self, save: dict[str, Any]) -> dict[str, Any]:
         """Return a saving when it has ended."""
         return await self._ended(f"/saves/{save['id']}")

@@ -32,7 +32,7 @@ async def test_no_job_shows_a_traceback(api):
 
     for error in (
         (await api.ended(job["id"]))["error"],
-        (await api.get(f"/pulls/{pull['id']}")).json["error"],
+        (await api.pulled(pull))["error"],
     ):
         assert "internal-error" == error["code"]
         assert "" == error["detail"]
