@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from .access.relay import TUNNEL_LOCK
-from .agent.mux import PIECE, Mux, Pair
+from .agent.linux import keep_large_blocks
+from .agent.mux import Mux
 from .engines import open_engine
 from .engines.base import Engine, Stream
 from .errors import ContainerNotFoundError, DlenvError, EnvironmentNotRunningError
@@ -156,15 +157,15 @@ class _Doors:
         while True:
             try:
                 client, _ = await loop.sock_accept(listener)
-                pair: Pair = await asyncio.open_unix_connection(sock=client, limit=PIECE)
+                client.setblocking(False)
             except OSError as error:
                 _log.warning("%s: %s", name, error)
                 await asyncio.sleep(0.1)
                 continue
             if self.mux is None:
-                pair[1].close()
+                client.close()
             else:
-                self.mux.open(name, pair)
+                self.mux.open(name, client)
 
 
 class Tunnel:
@@ -244,7 +245,7 @@ class Tunnel:
             return True
 
 
-async def _refuse(name: str) -> Pair:
+async def _refuse(name: str) -> socket.socket:
     raise FileNotFoundError(name)
 
 
@@ -285,6 +286,7 @@ def main() -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
+    keep_large_blocks()
     # Held until the process ends, however it does.
     asyncio.run(_main(arguments))
 

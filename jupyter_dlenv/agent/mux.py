@@ -14,6 +14,7 @@ import collections
 import contextlib
 import itertools
 import json
+import socket
 import struct
 from typing import Any, Awaitable, Callable, Deque, Dict, List, Protocol, Set, Tuple
 
@@ -25,10 +26,8 @@ _WINDOW = 4 * 1024 * 1024
 PIECE = 256 * 1024
 _LONGEST = 1024 * 1024
 #: After so many bytes, or frames, the other end is told what has come.
-_SAY_AFTER = 128 * 1024
+_SAY_AFTER = 1024 * 1024
 _SAY_AFTER_FRAMES = 64
-
-Pair = Tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Stream(Protocol):
@@ -50,13 +49,14 @@ class Mux:
 
     Args:
         connect: Makes the connection that the other end asks for by a name; may raise ``OSError``.
+            Its socket does not block, and is closed here, as that of ``open`` is.
         hear: Called with the names that the other end says can be connected to.
     """
 
     def __init__(
         self,
         *,
-        connect: "Callable[[str], Awaitable[Pair]]",
+        connect: "Callable[[str], Awaitable[socket.socket]]",
         hear: Callable[[List[str]], None],
     ) -> None:
         self._connect = connect
@@ -79,11 +79,11 @@ class Mux:
         """Tell whether anything has passed."""
         return bool(self.received or self._first or self._kept)
 
-    def open(self, name: str, pair: Pair) -> None:
+    def open(self, name: str, client: socket.socket) -> None:
         """Lead a connection of this end to what has a name at the other end."""
         number = next(self._numbers)
         self._send(_OPEN, number, name.encode())
-        self._keep(self._serve(number, self._new(number), pair))
+        self._keep(self._serve(number, self._new(number), client))
 
     def tell(self, names: List[str]) -> None:
         """Say what can be connected to at this end."""
@@ -118,20 +118,20 @@ class Mux:
         for task in list(self._tasks):
             task.cancel()
 
-    async def _serve(self, number: int, connection: "_Connection", pair: Pair) -> None:
+    async def _serve(self, number: int, connection: "_Connection", end: socket.socket) -> None:
         try:
-            await connection.run(*pair)
+            await connection.run(end)
         finally:
             self._connections.pop(number, None)
 
     async def _connect_to(self, name: str, number: int, connection: "_Connection") -> None:
         try:
-            pair = await self._connect(name)
+            end = await self._connect(name)
         except OSError:
             del self._connections[number]
             self._send(_CLOSE, number)
             return
-        await self._serve(number, connection, pair)
+        await self._serve(number, connection, end)
 
     def _new(self, number: int) -> "_Connection":
         # At once: what is sent on it may be in the same piece of the stream.
@@ -169,23 +169,29 @@ class Mux:
                 await stream.write(b"".join(batch))
 
     async def _read(self, stream: Stream) -> None:
-        buffer = bytearray()
+        # Pieces are put together once, when a frame is complete.
+        pieces: Deque[memoryview] = collections.deque()
+        size = 0
+        wanted = _HEAD.size
+        in_head = True
         while True:
+            while size >= wanted:
+                taken = _first(pieces, wanted)
+                size -= wanted
+                in_head = not in_head
+                if not in_head:
+                    kind, number, length = _HEAD.unpack(taken)
+                    if length > _LONGEST:
+                        raise ConnectionError("a frame of %d bytes" % length)
+                    wanted = length
+                else:
+                    self._take(kind, number, taken)
+                    wanted = _HEAD.size
             data = await stream.read()
             if not data:
                 return
-            buffer += data
-            begin = 0
-            while len(buffer) - begin >= _HEAD.size:
-                kind, number, length = _HEAD.unpack_from(buffer, begin)
-                if length > _LONGEST:
-                    raise ConnectionError("a frame of %d bytes" % length)
-                end = begin + _HEAD.size + length
-                if len(buffer) < end:
-                    break
-                self._take(kind, number, bytes(memoryview(buffer)[begin + _HEAD.size : end]))
-                begin = end
-            del buffer[:begin]
+            pieces.append(memoryview(data))
+            size += len(data)
 
     def _take(self, kind: int, number: int, data: bytes) -> None:
         if kind == _HEARD:
@@ -210,6 +216,19 @@ class Mux:
         while self._first < count:
             self._kept.popleft()
             self._first += 1
+
+
+def _first(pieces: Deque[memoryview], size: int) -> bytes:
+    """Take so many bytes from the front; there are at least as many."""
+    taken = []
+    while size:
+        piece = pieces.popleft()
+        if len(piece) > size:
+            pieces.appendleft(piece[size:])
+            piece = piece[:size]
+        taken.append(piece)
+        size -= len(piece)
+    return b"".join(taken)
 
 
 class _Connection:
@@ -238,11 +257,12 @@ class _Connection:
             self._closed = self._closed or kind == _CLOSE
         self._something.set()
 
-    async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def run(self, end: socket.socket) -> None:
         """Pass on both directions until both have ended, or one breaks."""
+        # The socket itself: a StreamReader and a StreamWriter copy all that passes, twice each.
         directions = [
-            asyncio.ensure_future(self._inwards(writer)),
-            asyncio.ensure_future(self._outwards(reader)),
+            asyncio.ensure_future(self._inwards(end)),
+            asyncio.ensure_future(self._outwards(end)),
         ]
         complete = False
         try:
@@ -253,11 +273,14 @@ class _Connection:
         finally:
             for direction in directions:
                 direction.cancel()
-            writer.close()
+            # Its number may be another's as soon as it is closed.
+            await asyncio.gather(*directions, return_exceptions=True)
+            end.close()
             if not complete and not self._closed:
                 self._send(_CLOSE, self._number)
 
-    async def _inwards(self, writer: asyncio.StreamWriter) -> None:
+    async def _inwards(self, end: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
         taken = 0
         while True:
             if self._closed:
@@ -265,25 +288,25 @@ class _Connection:
             if not self._come:
                 if self._ended:
                     with contextlib.suppress(OSError):
-                        writer.write_eof()
+                        end.shutdown(socket.SHUT_WR)
                     return
                 self._something.clear()
                 await self._something.wait()
                 continue
             data = self._come.popleft()
-            writer.write(data)
-            await writer.drain()
+            await loop.sock_sendall(end, data)
             taken += len(data)
-            if taken >= _WINDOW // 8:
+            if taken >= _WINDOW // 4:
                 self._send(_ROOM, self._number, _NUMBER.pack(taken))
                 taken = 0
 
-    async def _outwards(self, reader: asyncio.StreamReader) -> None:
+    async def _outwards(self, end: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             while self._room <= 0:
                 self._more_room.clear()
                 await self._more_room.wait()
-            data = await reader.read(min(PIECE, self._room))
+            data = await loop.sock_recv(end, min(PIECE, self._room))
             if not data:
                 self._send(_END, self._number)
                 return

@@ -18,7 +18,8 @@ import os
 import socket
 from typing import Any, Callable, Dict, List, Optional, Set
 
-from .mux import PIECE, Mux, Pair
+from .linux import keep_large_blocks
+from .mux import PIECE, Mux
 from .wire import say
 
 SOCKET = "stream.sock"
@@ -137,6 +138,7 @@ class Streams:
             session.mux.tell(self._names())
         if session.expiry is not None:
             session.expiry.cancel()
+        keep_large_blocks()
         answer = {"received": session.mux.received, "new": new}
         pipes.writer.write(json.dumps(answer).encode() + b"\n")
         talk = session.talk = asyncio.ensure_future(session.mux.run(pipes, hello["received"]))
@@ -159,11 +161,20 @@ class Streams:
         if self._sessions.get(machine) is session:
             del self._sessions[machine]
 
-    async def _connect(self, name: str) -> Pair:
+    async def _connect(self, name: str) -> socket.socket:
         if name not in self._names():
             raise FileNotFoundError(name)
-        path = os.path.join(self._directory, name)
-        return await asyncio.open_unix_connection(path, limit=PIECE)
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected = False
+        try:
+            end.setblocking(False)
+            path = os.path.join(self._directory, name)
+            await asyncio.get_running_loop().sock_connect(end, path)
+            connected = True
+            return end
+        finally:
+            if not connected:
+                end.close()
 
     def _keep(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

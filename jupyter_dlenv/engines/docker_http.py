@@ -99,26 +99,44 @@ class Frames:
     def __init__(self, answer: Answer, *, tty: bool = False) -> None:
         self._answer = answer
         self._tty = tty
-        self._buffer = bytearray()
+        #: What has come and was not taken yet.
+        self._rest = memoryview(b"")
+        #: Of which kind the frame is that has begun, and how much of it is missing.
+        self._kind = 0
+        self._left = 0
 
     async def next(self) -> tuple[int, bytes]:
-        """Return ``(1 or 2, data)``, or ``(0, b"")`` at the end."""
-        while not self._tty:
-            if len(self._buffer) >= _FRAME_HEADER:
-                kind, size = struct.unpack_from(">BxxxL", self._buffer)
-                end = _FRAME_HEADER + size
-                if len(self._buffer) >= end:
-                    data = bytes(self._buffer[_FRAME_HEADER:end])
-                    del self._buffer[:end]
-                    if data:
-                        return kind, data
-                    continue
+        """Return ``(1 or 2, data)``, or ``(0, b"")`` at the end.
+
+        An engine sends small frames; those of one kind that are there come together, and one
+        that is not complete comes in parts.
+        """
+        while True:
+            kind, data = self._taken()
+            if data:
+                return kind, data
             piece = await self._answer.read()
-            if not piece:
-                return 0, b""
-            self._buffer += piece
-        data = await self._answer.read()
-        return (1, data) if data else (0, b"")
+            if self._tty or not piece:
+                return (1, piece) if piece else (0, b"")
+            self._rest = memoryview(bytes(self._rest) + piece if self._rest else piece)
+
+    def _taken(self) -> tuple[int, bytes]:
+        kind, parts = 0, []
+        while True:
+            if self._left == 0 and len(self._rest) >= _FRAME_HEADER:
+                if kind and self._rest[0] != kind:
+                    break
+                self._kind, self._left = struct.unpack_from(">BxxxL", self._rest)
+                self._rest = self._rest[_FRAME_HEADER:]
+                continue
+            part = self._rest[: self._left]
+            if not part:
+                break
+            kind = self._kind
+            parts.append(part)
+            self._left -= len(part)
+            self._rest = self._rest[len(part) :]
+        return kind, b"".join(parts)
 
 
 async def request(

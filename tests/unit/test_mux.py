@@ -76,7 +76,7 @@ class Ends:
     async def echo(self, name):
         if name != "echo":
             raise FileNotFoundError(name)
-        here, (reader, writer) = await _connected()
+        (reader, writer), here = await _connected()
         self.keep(_answer(reader, writer))
         return here
 
@@ -97,7 +97,9 @@ async def two_ends():
 
 
 async def _connected():
-    return [await asyncio.open_unix_connection(sock=each) for each in socket.socketpair()]
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    return await asyncio.open_unix_connection(sock=ours), theirs
 
 
 async def _answer(reader, writer):
