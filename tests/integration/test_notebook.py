@@ -120,10 +120,17 @@ async def test_a_notebook_runs_in_any_image(environments, images, image, tmp_pat
 
 #: Executes a notebook with nbclient, whose kernel is started and reached through a server alone.
 OVER_REST = """
-import json, sys, nbformat
+import asyncio, functools, json, sys, nbformat, websocket
 from jupyter_server.gateway.gateway_client import GatewayClient
+from jupyter_server.gateway.managers import ChannelQueue
 from nbclient import NotebookClient
 url, kernel_name, path = sys.argv[1:]
+# It asks for news without a pause, and so keeps the thread from running that reads them; which
+# looks at each byte of a text with Python, besides. Together that is 20 s for the 50 MB.
+ChannelQueue._async_get = lambda self, timeout=None: asyncio.to_thread(self.get, True, timeout)
+websocket.create_connection = functools.partial(
+    websocket.create_connection, skip_utf8_validation=True
+)
 GatewayClient.instance().url = url
 notebook = nbformat.read(path, as_version=4)
 NotebookClient(
