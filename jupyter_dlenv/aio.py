@@ -115,6 +115,7 @@ async def launch(
     keep: bool = False,
     engine: str = "",
     authorize: Sequence[str] = (),
+    wait_for_gpus: bool = False,
     report: Callable[[Progress], None] = lambda _: None,
     **wanted: Any,
 ) -> AsyncEnvironmentHandle:
@@ -128,6 +129,7 @@ async def launch(
         keep: Do not remove it at the end of the ``async with`` block.
         engine: A name or URL; empty is the configured one.
         authorize: Public keys that SSH lets in, besides those that it lets in anyway.
+        wait_for_gpus: In line, if too few are free.
         report: Hears how far it is.
         wanted: Fields of ``EnvironmentSpec``, as JSON has them: ``gpus=2``,
             ``mounts=["/data:/data:ro"]``, ``ports=["6006:6006"]``, ``env={"K": "V"}``,
@@ -144,6 +146,7 @@ async def launch(
         keep=keep,
         engine=engine,
         authorize=authorize,
+        wait_for_gpus=wait_for_gpus,
         report=report,
         **wanted,
     )

@@ -19,6 +19,7 @@ from .background import wait
 from .configuration import Configuration
 from .environments import Environments
 from .errors import CellFailedError, SshUnavailableError
+from .gpus.line import PlaceInLine
 from .kernels.carrier import Carrier
 from .kernels.dialogue import Answer, Dialogue, Hear, Message
 from .models import Environment, EnvironmentSpec, PortMapping, Progress, Status
@@ -259,6 +260,7 @@ async def launching(
     keep: bool = False,
     engine: str = "",
     authorize: Sequence[str] = (),
+    wait_for_gpus: bool = False,
     report: Callable[[Progress], None] = lambda _: None,
     **wanted: Any,
 ) -> EnvironmentHandle:
@@ -270,7 +272,11 @@ async def launching(
         if mount_here:
             spec = configuration.with_default_mount(spec, os.curdir)
         return await environments.launch(
-            spec, report=report, build_dir=build_dir, authorize=tuple(authorize)
+            spec,
+            report=report,
+            build_dir=build_dir,
+            line=PlaceInLine() if wait_for_gpus else None,
+            authorize=tuple(authorize),
         )
 
     configuration = await asyncio.to_thread(Configuration.load)

@@ -15,6 +15,7 @@ from ..models import Phase, Progress
 from .completion import complete_image, complete_offer
 from .invocation import Invocation, common_options, pass_invocation
 from .outcome import Interrupted, NotConfirmedError, print_json, styled
+from .sheet_facts import sheet_facts
 from .table import print_table
 from .text import clean, since, size, took
 
@@ -170,37 +171,10 @@ def _ask(sheet: Sheet) -> None:
 
 def _sheet(sheet: Sheet) -> Iterator[str]:
     yield click.style(clean(sheet.image), bold=True)
-    for label, text in _facts(sheet):
+    for label, text in sheet_facts(sheet):
         yield click.style(f"  {label:<{_WIDTH}}", dim=True) + clean(text)
     for remark in sheet.remarks:
         word = remark.weight.value
         yield click.style(f"  {word:<{_WIDTH}}", fg=_COLOURS[word]) + clean(remark.text)
     if sheet.suggestion:
         yield f"  {'instead':<{_WIDTH}}{clean(sheet.suggestion)} is the newest without that"
-
-
-def _facts(sheet: Sheet) -> Iterator[tuple[str, str]]:
-    if sheet.here:
-        yield "on engine", "an older one of this tag" if sheet.outdated else "yes"
-    if sheet.download:
-        shared = (sheet.whole or 0) - sheet.download
-        saved = f" of {size(sheet.whole)}; the rest is here" if shared and sheet.whole else ""
-        yield "download", f"{size(sheet.download)}{saved}"
-    elif sheet.download is None:
-        yield "download", "not known"
-    if sheet.needs_disk:
-        left = "not known" if sheet.free_disk is None else size(sheet.free_disk)
-        yield "disk", f"about {size(sheet.needs_disk)} while it is unpacked; free: {left}"
-    if sheet.needs.architectures:
-        yield "processor", ", ".join(sheet.needs.architectures)
-    if sheet.needs.driver:
-        have = f"; here is {sheet.host.driver}" if sheet.host.driver else ""
-        yield "driver", f"built for {sheet.needs.driver}{have}"
-    if sheet.needs.capabilities:
-        yield "GPUs", f"compute capability {', '.join(sheet.needs.capabilities)}"
-    if sheet.notes:
-        yield "note", sheet.notes
-    if sheet.licence:
-        yield "licence", sheet.licence
-    if sheet.problem:
-        yield "registry", sheet.problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 
@@ -14,6 +13,7 @@ from ..access.connect import ConnectionSheet
 from ..errors import DlenvError
 from ..models import Environment
 from ..reach import connection_sheet
+from .table import labelled
 
 
 class ConnectionCard(ipywidgets.HTML):  # type: ignore[misc]
@@ -55,11 +55,7 @@ class ConnectionCard(ipywidgets.HTML):  # type: ignore[misc]
 
 def card(environment: Environment, sheet: ConnectionSheet | None) -> str:
     """Return the card as HTML."""
-    lines = (
-        f"<tr><th>{html.escape(label)}</th><td><code>{html.escape(value)}</code></td></tr>"
-        for label, value in _rows(environment, sheet)
-    )
-    return f"<table>{''.join(lines)}</table>"
+    return labelled(_rows(environment, sheet), code=True)
 
 
 def _rows(environment: Environment, sheet: ConnectionSheet | None) -> Iterator[tuple[str, str]]:

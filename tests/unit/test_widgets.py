@@ -7,6 +7,8 @@ import threading
 import pytest
 
 from jupyter_dlenv import ConnectionCard, EnvironmentLauncher
+from jupyter_dlenv.gpu_view import GpuView
+from jupyter_dlenv.gpus.holders import Holders
 from jupyter_dlenv.gpus.inventory import DriverState, Gpu, Inventory
 from jupyter_dlenv.models import Environment, EnvironmentSpec, PortMapping, Status
 from jupyter_dlenv.widgets.board import board
@@ -70,10 +72,54 @@ def test_no_page_obeys_what_it_shows():
     )
     gpu = Gpu(index=0, uuid="GPU-0", name="NVIDIA <script>", memory_total=2**30)
     inventory = Inventory(driver_state=DriverState.OK, gpus=(gpu,))
+    view = GpuView(inventory=inventory, holders=Holders(by_uuid={"GPU-0": "<i>"}), fenced={})
 
     card = ConnectionCard(given).value
 
     assert "127.0.0.1:8080" in card
     assert "<b>" not in card
-    assert "<script>" not in board(inventory)
-    assert "&lt;script&gt;" in board(inventory)
+    assert "<script>" not in board(view)
+    assert "&lt;script&gt;" in board(view)
+    assert "&lt;i&gt;" in board(view)
+
+
+def test_the_form_says_what_it_wants_as_a_request_and_as_a_command(here):
+    form = EnvironmentLauncher(image="python", env={"A": "b c"}, mounts=["/data:/data:ro"])
+    choices = form.choices
+
+    choices.gpus.value = 2
+    choices.waits.value = True
+    choices.idle_stop.value = "30"
+
+    wanted = {
+        "image": "python",
+        "gpus": 2,
+        "mounts": ["/data:/data:ro"],
+        "env": {"A": "b c"},
+        "idle_stop": 30,
+    }
+    assert wanted == choices.wanted()
+    assert (
+        "launch python --gpus 2 --mount /data:/data:ro --env 'A=b c' --idle-stop 30 --wait-for-gpus"
+        == choices.command()
+    )
+
+
+def test_the_form_says_what_is_wrong_before_anybody_launches(here):
+    form = EnvironmentLauncher(image="python")
+
+    form.choices.ports.value = "nonsense"
+    refused = form.choices.problem()
+    form.choices.ports.value = "8080:80"
+
+    assert "not a port mapping" in refused
+    assert not form.choices.problem()
+
+
+def test_gpus_can_be_picked_by_hand(here):
+    form = EnvironmentLauncher(image="python", gpus="device=GPU-1")
+
+    form.choices.offer_devices({"GPU-0": "GPU 0", "GPU-1": "GPU 1"})
+    form.choices.devices.value = ["GPU-0", "GPU-1"]
+
+    assert "device=GPU-0,GPU-1" == form.choices.wanted()["gpus"]
