@@ -77,10 +77,8 @@ def by_script(rule, **_):
 
 
 def by_widget(rule, **_):
-    # Of mounts, the form has only this directory.
-    given = {key: rule.wish[key] for key in ("gpus", "ports") if key in rule.wish}
-    form = EnvironmentLauncher(image="python", name="x", **given)
-    form.mount_here.value = rule.name == "allowed_mounts"
+    form = EnvironmentLauncher(image="python", name="x", **rule.wish)
+    form.choices.mount_here.value = False
     failed = threading.Event()
     form.observe(lambda change: change["new"] == "failed" and failed.set(), "phase")
     form.launch()
@@ -89,14 +87,7 @@ def by_widget(rule, **_):
 
 
 DOORS = (by_cli, by_toml, by_magic, by_script, by_widget)
-#: What the form has no field for.
-NOT_IN_THE_FORM = ("allowed_users", "max_idle_minutes")
-CASES = [
-    pytest.param(rule, door, id=f"{rule}-{door.__name__}")
-    for rule in RULES
-    for door in DOORS
-    if door is not by_widget or rule.name not in NOT_IN_THE_FORM
-]
+CASES = [pytest.param(rule, door, id=f"{rule}-{door.__name__}") for rule in RULES for door in DOORS]
 
 
 def test_every_rule_has_its_rows():
