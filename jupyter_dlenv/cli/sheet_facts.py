@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from ..images.sheet import Sheet
 from .text import size
+
+if TYPE_CHECKING:
+    from ..images.sheet import Sheet
 
 
 def sheet_facts(sheet: Sheet) -> Iterator[tuple[str, str]]:
