@@ -1,8 +1,9 @@
-"""Which variables must not be written into files that people share, as far as names tell."""
+"""What must not be shown or written where others may see it: variables and passwords."""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit, urlunsplit
 
 _SECRET = re.compile(
     r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|AUTH(?!OR)|_KEY\Z|\AKEY\Z"
@@ -14,3 +15,13 @@ _SECRET = re.compile(
 def looks_secret(name: str) -> bool:
     """Tell whether a variable of that name is likely to hold a secret."""
     return bool(_SECRET.search(name))
+
+
+def without_password(url: str) -> str:
+    """Return an address, or a name, as messages and pages may have it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("://")[0]
+    login, at, host = parts.netloc.rpartition("@")
+    return urlunsplit((parts.scheme, login.partition(":")[0] + at + host, parts.path, "", ""))
