@@ -1,11 +1,13 @@
 /**
- * What few launches need: mounts, ports, variables, shared memory, the user, an end when idle.
+ * What few launches need: mounts, ports, variables, shared memory, the user, an engine, an end
+ * when idle.
  */
 import * as React from 'react';
 
+import { EngineSelect } from './engineSelect';
 import type { LaunchModel } from './launchModel';
 import { Button, Icon } from './parts';
-import { useServices } from './services';
+import { useServices, useSignal } from './services';
 
 /** Those that have a word; a project may name another, as UID:GID. */
 const USERS = ['caller', 'image', 'root'];
@@ -29,7 +31,7 @@ export function Advanced(props: { readonly model: LaunchModel }): JSX.Element {
         {!isOpen && (
           <span className="jp-DLEnv-muted jp-DLEnv-clip">
             {trans.__(
-              'mounts, ports, variables, shared memory, user, idle time'
+              'mounts, ports, variables, shared memory, user, engine, idle time'
             )}
           </span>
         )}
@@ -40,6 +42,7 @@ export function Advanced(props: { readonly model: LaunchModel }): JSX.Element {
         <Variables model={model} />
         <SharedMemory model={model} />
         <User model={model} />
+        <Engine />
         <IdleStop model={model} />
       </div>
     </details>
@@ -241,6 +244,19 @@ function User(props: { readonly model: LaunchModel }): JSX.Element {
       </div>
     </>
   );
+}
+
+function Engine(): JSX.Element | null {
+  const { engines, trans } = useServices();
+  const isKnown = useSignal(engines.changed, () => engines.inUse !== null);
+  return isKnown ? (
+    <>
+      <span>{trans.__('Engine')}</span>
+      <div className="jp-DLEnv-half">
+        <EngineSelect id="jp-DLEnv-engine-note" />
+      </div>
+    </>
+  ) : null;
 }
 
 function IdleStop(props: { readonly model: LaunchModel }): JSX.Element {
