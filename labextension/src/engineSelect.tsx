@@ -61,7 +61,7 @@ export function EngineSelect(props: {
               : others.length === 0
                 ? trans.__('No other engine may be used here.')
                 : trans.__(
-                    'For everything that is shown here. What runs on another engine runs on.'
+                    'All views show this engine. Environments on others run on.'
                   )}
           </p>
         )}

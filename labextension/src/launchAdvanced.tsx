@@ -268,11 +268,16 @@ function IdleStop(props: { readonly model: LaunchModel }): JSX.Element {
       <div className="jp-DLEnv-half">
         <Input
           label={trans.__('Minutes without use after which it stops')}
-          placeholder={trans.__('minutes without use; 0 is never')}
+          placeholder={trans.__('as the server has it')}
           value={model.choice.idleStop}
           isInvalid={model.problem('idle_stop') !== null}
           onChange={idleStop => model.update({ idleStop })}
         />
+        <div className="jp-DLEnv-note">
+          <p className="jp-DLEnv-muted">
+            {trans.__('Minutes without use; 0 is never.')}
+          </p>
+        </div>
         <FieldError model={model} field="idle_stop" />
       </div>
     </>
