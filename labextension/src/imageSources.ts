@@ -112,6 +112,7 @@ export class ImageSources implements IDisposable {
     if (project.status === 'fulfilled') {
       this._project = project.value;
     } else if (!isMissingRoute(project.reason)) {
+      this._project = null;
       this._projectFailure = failureOf(project.reason);
     }
     this._changed.emit();
