@@ -20,12 +20,18 @@ GONE = "tcp://someone:hunter2@127.0.0.1:1"
 
 
 @pytest.fixture
-def configuration(configuration):
+def transport():
+    return "auto"
+
+
+@pytest.fixture
+def configuration(configuration, transport):
     here = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     engines = {"gone": GONE, "forbidden": "ssh://nowhere", "here": here}
     return {
         **configuration,
         "engines": engines,
+        "transport": transport,
         "allowed_engines": ["process", "docker", "gone", "here", "tcp:*"],
     }
 
@@ -125,11 +131,10 @@ async def test_another_engine_is_used_and_what_runs_on_the_first_one_runs_on(
     assert "'other'" == await contained.execute("import os; os.uname().nodename")
 
 
-@pytest.mark.parametrize("engine", ["here"])
+@pytest.mark.parametrize(("engine", "transport"), [("here", "stream")])
 async def test_a_forward_goes_through_the_engine_that_was_left_where_that_shares_no_sockets(
     docker_engine_url, images, api, started, use, launched, start_kernel
 ):
-    started.configuration.transport = "stream"
     await launched("mine", image=images.ensure("kernel"))
     kernel = await start_kernel("dlenv-mine")
     await kernel.execute(
