@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit, urlunsplit
 
 _SECRET = re.compile(
     r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|AUTH(?!OR)|_KEY\Z|\AKEY\Z"
@@ -19,9 +18,7 @@ def looks_secret(name: str) -> bool:
 
 def without_password(url: str) -> str:
     """Return an address, or a name, as messages and pages may have it."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url.partition("://")[0]
-    login, at, host = parts.netloc.rpartition("@")
-    return urlunsplit((parts.scheme, login.partition(":")[0] + at + host, parts.path, "", ""))
+    scheme, found, rest = url.partition("://")
+    # The last one: a password may have any of these characters in it.
+    login, at, place = rest.rpartition("@")
+    return f"{scheme}{found}{login.partition(':')[0]}{at}{re.split('[?#]', place)[0]}"

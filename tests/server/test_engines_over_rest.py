@@ -125,6 +125,8 @@ async def test_another_engine_is_used_and_what_runs_on_the_first_one_runs_on(
     # Both at once: one after the other, and the last one counts.
     await launched("other", image=images.ensure("kernel"))
     contained = await start_kernel("dlenv-other")
+    sheet = (await api.get("/environments/other/connect")).json
+    assert "jupyter dlenv shell --engine here other" in [c["command"] for c in sheet["commands"]]
     await asyncio.gather(started.engines.use("docker"), started.engines.use("process"))
     assert "process" == (await api.get("/engines")).json["in_use"]
     assert ["mine"] == await names(api)
