@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 _BUILT_IN = ("docker", "process")
 #: In which an engine has to answer that is to be used.
 _PATIENCE = 15.0
+_STOP_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +184,8 @@ class Engines:
         opened, self._opened = tuple(self._opened.values()), {}
         for environments in opened:
             await environments.aclose()
+        if self._late:
+            await asyncio.wait(self._late, timeout=_STOP_TIMEOUT)
 
     def _offer(self, name: str) -> EngineOffer:
         typed = self._typed(name)
