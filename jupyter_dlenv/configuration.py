@@ -250,7 +250,7 @@ class Configuration(Configurable):
         self.policy.check_engine(wanted)
         data_dir = Path(self.data_dir)
         return Environments(
-            open_engine(self.engines.get(wanted, wanted), data_dir=data_dir),
+            open_engine(self.engines.get(wanted, wanted), data_dir=data_dir, name=wanted),
             owner=_safe_owner(self.owner),
             caller=Caller.current(),
             policy=self.policy,

@@ -33,6 +33,8 @@ engine itself said is kept in ``detail``, word for word.
     │   ├── EnginePermissionError   engine-permission
     │   ├── EngineTooOldError       engine-too-old
     │   ├── UnknownEngineError      unknown-engine
+    │   │   └── EngineNotOfferedError engine-not-offered
+    │   ├── EngineBusyError         engine-busy
     │   ├── EngineTimeoutError      engine-timeout
     │   ├── CapabilityMissingError  capability-missing
     │   ├── ContainerNotFoundError  container-not-found
@@ -218,6 +220,20 @@ class UnknownEngineError(EngineError):
 
     code = "unknown-engine"
     default_hint = "Use docker, process, or a URL such as unix:///var/run/docker.sock."
+
+
+class EngineNotOfferedError(UnknownEngineError):
+    """A server is to use an engine that it has no name for."""
+
+    code = "engine-not-offered"
+    default_hint = "An administrator names engines in c.Configuration.engines."
+
+
+class EngineBusyError(EngineError):
+    """A launch, a pull or a saving is under way on the engine that a server should leave."""
+
+    code = "engine-busy"
+    default_hint = "Wait until it has ended, or cancel it."
 
 
 class EngineTimeoutError(EngineError):

@@ -181,7 +181,7 @@ class Making:
             facts = await self._engine.probe()
             await asyncio.to_thread(
                 tunnel.ensure,
-                self._engine.name,
+                self._engine.address,
                 environment.container_id,
                 Path(environment.runtime_dir),
                 python=environment.python,

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from .errors import NotAllowedError
 from .models import Environment, EnvironmentSpec
+from .secrecy import without_password
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,8 @@ class Policy:
 
     def check_engine(self, engine: str) -> None:
         """Raise ``NotAllowedError`` unless an engine may be asked, by its name or its URL."""
-        _match("allowed_engines", self.allowed_engines, "The engine", engine)
+        if not any(fnmatchcase(engine, pattern) for pattern in self.allowed_engines):
+            raise _refused("allowed_engines", f"The engine {without_password(engine)}")
 
     def check_gpus(self, number: int) -> None:
         """Raise ``NotAllowedError`` if one owner may not have so many GPUs.

@@ -12,6 +12,7 @@ from .errors import (
     MountMissingError,
 )
 from .models import EnvironmentSpec
+from .secrecy import without_password
 
 
 async def check_possible(engine: Engine, spec: EnvironmentSpec, *, local: bool) -> None:
@@ -22,7 +23,7 @@ async def check_possible(engine: Engine, spec: EnvironmentSpec, *, local: bool) 
     """
     if spec.engine not in ("", engine.name):
         raise InvalidSpecError(
-            f"This is the engine {engine.name!r}, not {spec.engine!r}.",
+            f"This is the engine {without_password(engine.name)!r}, not {spec.engine!r}.",
             hint="Leave the engine out, or ask the other engine.",
         )
     if not isinstance(engine, SupportsImages) and spec.image != "python":

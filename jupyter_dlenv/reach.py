@@ -37,7 +37,13 @@ async def ssh_target(environments: Environments, name: str) -> SshTarget:
 
 
 async def connection_sheet(
-    environments: Environments, name: str, *, url: str = "", via: str = "", path: str = ""
+    environments: Environments,
+    name: str,
+    *,
+    url: str = "",
+    via: str = "",
+    path: str = "",
+    engine: str = "",
 ) -> ConnectionSheet:
     """Return all ways into an environment.
 
@@ -47,6 +53,7 @@ async def connection_sheet(
         url: Of the Jupyter server, if there is one.
         via: ``user@host`` of this machine as others call it.
         path: What editors open; by default where kernels start.
+        engine: What ``--engine`` has to say; empty for the default one.
     """
     environment = await environments.get(name)
     state = await environments.engine.inspect(environment.container_id)
@@ -67,6 +74,7 @@ async def connection_sheet(
         url=url,
         via=via,
         path=path,
+        engine=engine,
         uses=await ports_of(environments, environment, ()),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -101,6 +102,7 @@ def connection_sheet(
     url: str = "",
     via: str = "",
     path: str = "",
+    engine: str = "",
     uses: tuple[PortUse, ...] = (),
 ) -> ConnectionSheet:
     """Put together what is known of an environment.
@@ -116,11 +118,14 @@ def connection_sheet(
         url: Of the Jupyter server, if it is known.
         via: ``user@host`` of this machine as others call it, if this machine does not know.
         path: What editors open; by default where kernels start.
+        engine: What ``--engine`` has to say; empty for the default one.
         uses: The ports of the environment, for those that listen to be brought here.
     """
     name = environment.name
+    option = ["--engine", engine] if engine else []
     shell = Line(
-        command=f"jupyter dlenv shell {name}", purpose="A shell inside, on the engine's own way."
+        command=shlex.join(["jupyter", "dlenv", "shell", *option, name]),
+        purpose="A shell inside, on the engine's own way.",
     )
     found = ConnectionSheet(
         name=name,

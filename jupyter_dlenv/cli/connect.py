@@ -47,7 +47,9 @@ def connect(invocation: Invocation, name: str, keys: tuple[str, ...], via: str, 
     async def work(environments: Environments) -> ConnectionSheet:
         if pasted:
             await authorize(environments, name, pasted)
-        return await connection_sheet(environments, name, via=via, url=url)
+        return await connection_sheet(
+            environments, name, via=via, url=url, engine=invocation.engine
+        )
 
     sheet = invocation.run(work)
     if invocation.json:

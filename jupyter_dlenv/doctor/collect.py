@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..engines.base import Engine
 from ..errors import DlenvError
+from ..secrecy import without_password
 from .collect_engine import engine_report, failed
 from .collect_environments import environment_reports
 from .collect_gpus import compute_modes, driver_report, toolkit_report, with_modes
@@ -79,7 +80,7 @@ async def _engine(
         return failed(engine), ()
     report = await within(_ENGINE_SECONDS, "engine", engine_report(engine), absent)
     if report is None or not report.answers:
-        return report or EngineReport(name=engine.name), ()
+        return report or EngineReport(name=without_password(engine.name)), ()
     found = await within(
         _ENVIRONMENTS_SECONDS, "environments", environment_reports(engine, owner), absent
     )

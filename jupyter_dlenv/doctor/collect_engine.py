@@ -11,6 +11,7 @@ import psutil
 
 from ..engines.base import Engine, SupportsDiagnostics, SupportsSocketMounts
 from ..errors import DlenvError
+from ..secrecy import without_password
 from .facts import EngineReport
 from .patience import in_thread
 
@@ -27,11 +28,11 @@ async def engine_report(engine: Engine) -> EngineReport:
         if isinstance(engine, SupportsDiagnostics):
             raw = await engine.diagnostics()
     except DlenvError as error:
-        return replace(failed(error), name=engine.name)
+        return replace(failed(error), name=without_password(engine.name))
     info = _mapping(raw, "info")
     shares = isinstance(engine, SupportsSocketMounts) and engine.shares_sockets()
     report = EngineReport(
-        name=engine.name,
+        name=without_password(engine.name),
         kind=facts.kind,
         version=facts.version,
         api_version=facts.api_version,

@@ -215,6 +215,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """Return the name under which the user knows the engine (``docker``, a URL)."""
 
+    @property
+    def address(self) -> str:
+        """Return what ``open_engine`` opens it by, in another process too."""
+
     async def probe(self) -> EngineFacts:
         """Ask the engine who it is.  Called by every door before anything else; cached.
 

@@ -60,10 +60,14 @@ class DockerEngine:
 
     Args:
         name: Under which the user knows it.
+        address: What ``open_engine`` opens it by.
     """
 
-    def __init__(self, endpoint: DockerEndpoint, *, name: str = "docker") -> None:
+    def __init__(
+        self, endpoint: DockerEndpoint, *, name: str = "docker", address: str = "docker"
+    ) -> None:
         self._name = name
+        self.address = address
         self._endpoint = endpoint
         self._docker = DockerConnection(endpoint)
         self._images = DockerImages(self._docker)

@@ -19,6 +19,7 @@ from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
 from ..errors import UnknownEngineError
+from ..secrecy import without_password
 
 SCHEMES = ("unix", "tcp", "ssh")
 #: Python's 64 KiB make the engine wait all the time when a kernel's output comes this way.
@@ -39,17 +40,18 @@ class DockerEndpoint:
         Raises:
             UnknownEngineError: The URL is none that Docker has.
         """
-        parts = urlsplit(url)
+        parts, said = urlsplit(url), without_password(url)
         complete = parts.path if parts.scheme == "unix" else parts.hostname
         if parts.scheme not in SCHEMES or not complete:
-            raise UnknownEngineError(f"{url!r} is not the address of a Docker engine.")
+            raise UnknownEngineError(f"{said!r} is not the address of a Docker engine.")
         try:
             valid_port = parts.port is not None or parts.scheme != "tcp"
         except ValueError:
             valid_port = False
         if not valid_port:
             raise UnknownEngineError(
-                f"{url!r} has no port.", hint="Docker listens on 2376 with TLS, else on 2375."
+                f"{said!r} has no port.",
+                hint="Docker listens on 2376 with TLS, else on 2375.",
             )
         environ = os.environ if environ is None else environ
         return cls(url=url, tls=_tls(environ) if parts.scheme == "tcp" else None)

@@ -33,6 +33,7 @@ from ..errors import (
     RegistryUnreachableError,
     UlimitRefusedError,
 )
+from ..secrecy import without_password
 
 _NAME_TAKEN = re.compile(r"name .* is already in use", re.IGNORECASE)
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use", re.IGNORECASE)
@@ -195,7 +196,8 @@ def _without_name(image: str, text: str) -> str:
 
 def _no_answer(url: str, error: Exception) -> DlenvError:
     causes = list(_causes(error))
-    detail = str(error)
+    detail = str(error).replace(url, without_password(url))
+    url = without_password(url)
     if any(isinstance(cause, PermissionError) for cause in causes):
         return EnginePermissionError(f"You may not use the engine at {url}.", detail=detail)
     waited = (Timeout, TimeoutError, asyncio.TimeoutError)

@@ -64,11 +64,13 @@ class ProcessEngine:
 
     Args:
         directory: Where its containers are; shared by all processes of the user.
+        name: Under which the user knows it.
     """
 
-    name = "process"
+    address = "process"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, name: str = "process") -> None:
+        self.name = name
         self._store = ProcessStore(directory)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dlenv-process")
 

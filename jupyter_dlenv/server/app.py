@@ -21,6 +21,7 @@ from ..environments import Environments
 from ..models import Environment
 from ..runtime_dirs import RuntimeDirs
 from .channels import connection_class
+from .engines import Engines
 from .events import EVENT_SCHEMAS, Announcer
 from .exits import Exits
 from .handlers import ROUTES, url_pattern
@@ -68,17 +69,20 @@ class DlenvApp(ExtensionApp):
     ).tag(config=True)
 
     configuration: Configuration
+    engines: Engines
     jobs: Jobs
     pulls: PullJobs
     saves: SaveJobs
     exits: Exits
     _reattachment: Reattachment | None = None
-    _environments: Environments | None = None
+    _is_started = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Filled while loading, so that a load that failed half-way can be stopped too.
         self._at_stop = AsyncExitStack()
+        #: What goes on for as long as one engine is in use.
+        self._attending: set[asyncio.Task[None]] = set()
 
     def initialize_settings(self) -> None:
         """Prepare what the handlers use; called once, before the server listens."""
@@ -90,6 +94,11 @@ class DlenvApp(ExtensionApp):
         self.exits = Exits(serverapp.kernel_manager)
         self.exits.listen(event_logger)
         self.configuration = Configuration.load(parent=self)
+        self.engines = Engines(
+            self.configuration, busy=self._under_way, changed=self._engine_changed
+        )
+        # The first to be pushed is the last to be closed.
+        self._at_stop.push_async_callback(self.engines.aclose)
         # Not the user's own kernel directory: other Jupyters that look there may lack
         # the provisioner.  First, because those that are installed for them are a detour here.
         specs.kernel_dirs.insert(0, self.configuration.kernelspecs_dir)
@@ -120,13 +129,13 @@ class DlenvApp(ExtensionApp):
         self.saves = SaveJobs(self.environments, memory=self.job_memory)
         self._at_stop.push_async_callback(self.saves.aclose)
         self._forwards = Forwards(
-            lambda place, target: self.environments().relay.connect(place, target),
+            lambda place, target: self.engines.of(place).relay.connect(place, target),
             records=ForwardRecords(Path(self.configuration.data_dir) / "forwards"),
             allowed=self.configuration.allowed_host_ports,
             changed=self._announcer.forwards,
         )
         self.doors = UnixDoors(
-            lambda place, target: self.environments().relay.connect(place, target),
+            lambda place, target: self.engines.of(place).relay.connect(place, target),
             Path(self.configuration.runtime_dir),
         )
         self._at_stop.push_async_callback(self.doors.aclose)
@@ -143,14 +152,12 @@ class DlenvApp(ExtensionApp):
         self.handlers.extend(PROXY_ROUTES)
 
     def environments(self) -> Environments:
-        """Return the environments on the configured engine.
+        """Return the environments on the engine in use.
 
         Raises:
-            UnknownEngineError
+            UnknownEngineError, NotAllowedError
         """
-        if self._environments is None:
-            self._environments = self.configuration.open()
-        return self._environments
+        return self.engines.environments()
 
     @property
     def root_dir(self) -> str:
@@ -159,25 +166,51 @@ class DlenvApp(ExtensionApp):
 
     def current_activity(self) -> list[dict[str, Any]] | None:
         """Return what runs: a server that is idle otherwise must wait for it."""
-        running: tuple[Job | Pull | Save, ...] = (
-            *self.jobs.list(),
-            *self.pulls.list(),
-            *self.saves.list(),
-        )
-        return [job.to_json() for job in running if not job.progress.phase.ended] or None
+        return [job.to_json() for job in self._running()] or None
 
     async def _start_jupyter_server_extension(self, _serverapp: Any) -> None:
-        watcher = Watcher(self.environments, self._announcer, looked=self._keep_ways)
-        watching = asyncio.create_task(watcher.run(), name="dlenv watcher")
         keeping = asyncio.create_task(self.keeper.run(), name="dlenv keeper of forwards")
-        self._at_stop.push_async_callback(_end, {watching, keeping})
-        waiting = asyncio.create_task(take_over(self.environments, self.jobs), name="dlenv line")
-        self._at_stop.push_async_callback(_end, {waiting})
+        self._at_stop.push_async_callback(_end, {keeping})
+        self._is_started = True
+        self._attend()
+        self._at_stop.push_async_callback(_end, self._attending)
         if self._reattachment is not None:
             attaching = asyncio.create_task(self._reattachment.keep_attaching())
             self._at_stop.push_async_callback(_end, {attaching})
 
+    def _attend(self) -> None:
+        """Watch the engine in use, and no other one."""
+        for task in self._attending:
+            # Not awaited: it may wait for an engine that hangs.
+            task.cancel()
+        watcher = Watcher(self.environments, self._announcer, looked=self._keep_ways)
+        for name, work in (
+            ("watcher", watcher.run()),
+            ("line", take_over(self.environments, self.jobs)),
+        ):
+            task = asyncio.create_task(work, name=f"dlenv {name}")
+            self._attending.add(task)
+            task.add_done_callback(self._attending.discard)
+
+    def _engine_changed(self) -> None:
+        if self._is_started:
+            self._attend()
+        self._announcer.engine(self.engines.in_use)
+
+    def _running(self) -> list[Job | Pull | Save]:
+        jobs: tuple[Job | Pull | Save, ...] = (
+            *self.jobs.list(),
+            *self.pulls.list(),
+            *self.saves.list(),
+        )
+        return [job for job in jobs if not job.progress.phase.ended]
+
+    def _under_way(self) -> str:
+        """Return in words what needs the engine in use."""
+        return next((job.words for job in self._running()), "")
+
     async def _keep_ways(self, environments: tuple[Environment, ...], *, engine_id: str) -> None:
+        self.engines.saw(environments)
         places = [Place.of(environment) for environment in environments]
         owner = self.environments().owner
         await self._forwards.keep_only(places, owner=owner, engine_id=engine_id)
@@ -194,9 +227,6 @@ class DlenvApp(ExtensionApp):
         reattachment, self._reattachment = self._reattachment, None
         if reattachment is not None:
             await reattachment.let_go()
-        environments, self._environments = self._environments, None
-        if environments is not None:
-            await environments.aclose()
 
     def _reattach(self) -> None:
         """Find the kernels before the first request: a page that is told of none gives up."""

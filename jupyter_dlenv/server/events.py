@@ -19,8 +19,10 @@ _SCHEMAS = Path(__file__).parent / "schemas"
 ENVIRONMENT = "https://schema.jupyter-dlenv.org/environment/v1"
 PROGRESS = "https://schema.jupyter-dlenv.org/progress/v1"
 PULL = "https://schema.jupyter-dlenv.org/pull/v1"
+ENGINE = "https://schema.jupyter-dlenv.org/engine/v1"
 EVENT_SCHEMAS = tuple(
-    _SCHEMAS / f"{name}.yaml" for name in ("environment", "progress", "pull", "kernel_exit")
+    _SCHEMAS / f"{name}.yaml"
+    for name in ("environment", "progress", "pull", "kernel_exit", "engine")
 )
 
 Action = Literal["launched", "started", "stopped", "removed", "failed", "forwards", "idle"]
@@ -90,6 +92,10 @@ class Announcer:
     def forwards(self, place: Place) -> None:
         """Announce that forwards of an environment were added or removed."""
         self.environment("forwards", name=place.name, environment_id=place.environment_id)
+
+    def engine(self, name: str) -> None:
+        """Announce that another engine is in use."""
+        self._send(ENGINE, {"name": name, "owner": self._owner()})
 
     def close(self) -> None:
         """Announce what was held back, and set no timer any more."""

@@ -33,6 +33,8 @@ STATUS: dict[type[DlenvError], HTTPStatus] = {
     errors.EnginePermissionError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineTooOldError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UnknownEngineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.EngineNotOfferedError: HTTPStatus.NOT_FOUND,
+    errors.EngineBusyError: HTTPStatus.CONFLICT,
     errors.EngineTimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
     errors.CapabilityMissingError: HTTPStatus.NOT_IMPLEMENTED,
     errors.ContainerNotFoundError: HTTPStatus.NOT_FOUND,

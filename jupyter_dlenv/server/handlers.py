@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -27,6 +26,7 @@ from ..reach import connection_sheet
 from ..untrusted import flag, strings
 from . import openapi
 from .base import API, DlenvHandler, needs
+from .engine_handlers import EngineHandler, EnginesHandler
 from .gpu_board import board
 from .image_handlers import (
     CatalogueHandler,
@@ -158,6 +158,7 @@ class ConnectHandler(DlenvHandler):
             url=f"{self.request.protocol}://{self.request.host}{self.base_url}",
             via=self.get_query_argument("via", ""),
             path=self.get_query_argument("path", ""),
+            engine=self.dlenv.engines.option,
         )
         self.send_json(sheet.to_json())
 
@@ -234,15 +235,6 @@ class JobLogHandler(DlenvHandler):
     async def get(self, job_id: str) -> None:
         self.set_header("Cache-Control", "no-store")
         self.finish(str(self.dlenv.jobs.get(job_id).log), set_content_type=_TEXT)
-
-
-class EngineHandler(DlenvHandler):
-    """The engine itself."""
-
-    @needs("read")
-    async def get(self) -> None:
-        engine = self.dlenv.environments().engine
-        self.send_json({"name": engine.name, **dataclasses.asdict(await engine.probe())})
 
 
 class SpecHandler(DlenvHandler):
@@ -355,6 +347,7 @@ ROUTES: tuple[tuple[str, type[DlenvHandler]], ...] = (
     ("/pulls", PullsHandler),
     ("/pulls/{id}", PullHandler),
     ("/engine", EngineHandler),
+    ("/engines", EnginesHandler),
     ("/gpus", GpusHandler),
     ("/spec", SpecHandler),
     ("/project", ProjectHandler),

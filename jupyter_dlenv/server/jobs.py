@@ -52,6 +52,10 @@ class Job:
     def phase(self) -> Phase:
         return self.progress.phase
 
+    @property
+    def words(self) -> str:
+        return f"the launch of {self.spec.name!r}"
+
     def advance(self, progress: Progress) -> None:
         """Take a report, and note the time if it begins a phase."""
         self.progress = progress

@@ -25,7 +25,9 @@ class ProjectHandler(DlenvHandler):
     async def get(self) -> None:
         directory = _below(Path(self.dlenv.root_dir), self.get_query_argument("path", ""))
         catalogue = self.dlenv.environments().library.catalogue
-        project = await asyncio.to_thread(_look, directory, self.dlenv.configuration, catalogue)
+        project = await asyncio.to_thread(
+            _look, directory, self.dlenv.configuration, catalogue, self.dlenv.engines.in_use
+        )
         self.send_json({"project": project})
 
 
@@ -38,16 +40,16 @@ def _below(root: Path, path: str) -> Path:
 
 
 def _look(
-    directory: Path, configuration: Configuration, catalogue: Catalogue
+    directory: Path, configuration: Configuration, catalogue: Catalogue, engine: str
 ) -> dict[str, Any] | None:
     path = find(directory)
     if path is None:
         return None
     file = read(path, engines=("docker", *configuration.engines))
-    if file.engine not in ("", configuration.engine):
+    if file.engine not in ("", engine):
         raise InvalidSpecFileError(
-            f"{path} wants the engine {file.engine}, and this server uses {configuration.engine}.",
-            hint="`jupyter dlenv launch` uses the one that it names.",
+            f"{path} wants the engine {file.engine}, and this server uses {engine}.",
+            hint="Use that engine here: it is in the advanced part of the launch form.",
         )
     described = file.spec(otherwise=name_for(file.directory.name, ()))
     spec = _pinned(described, file, catalogue)

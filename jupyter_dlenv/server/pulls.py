@@ -38,6 +38,10 @@ class Pull:
     def phase(self) -> Phase:
         return self.progress.phase
 
+    @property
+    def words(self) -> str:
+        return f"the pull of {self.image}"
+
     def to_json(self) -> dict[str, Any]:
         """Return everything a page needs that is opened in the middle of a pull."""
         progress = self.progress.to_json()

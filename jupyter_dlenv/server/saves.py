@@ -44,6 +44,10 @@ class Save:
     ended: str = ""
     cancelling: bool = False
 
+    @property
+    def words(self) -> str:
+        return f"the saving of {self.name!r}"
+
     def to_json(self) -> dict[str, Any]:
         """Return everything a page needs that is opened in the middle of a saving."""
         progress = self.progress.to_json()

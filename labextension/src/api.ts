@@ -26,6 +26,7 @@ import {
   parseFindings,
   parseLocalImages
 } from './wireDoctor';
+import { type IEngines, parseEngines } from './wireEngines';
 import {
   type IBoard,
   type ICheckedSpec,
@@ -160,6 +161,15 @@ export class API {
 
   async engine(): Promise<IEngine> {
     return parseEngine(await this._json('engine'));
+  }
+
+  async engines(): Promise<IEngines> {
+    return parseEngines(await this._json('engines'));
+  }
+
+  async useEngine(name: string): Promise<IEngines> {
+    const init = { ...post({ name }), method: 'PUT' };
+    return parseEngines(await this._json('engine', init));
   }
 
   async images(): Promise<readonly ILocalImage[]> {

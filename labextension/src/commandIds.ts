@@ -18,5 +18,6 @@ export const COMMANDS = {
   move: 'dlenv:move-notebook',
   refresh: 'dlenv:refresh',
   doctor: 'dlenv:check-health',
+  engine: 'dlenv:use-engine',
   sidebar: 'dlenv:show-sidebar'
 } as const;

@@ -12,8 +12,10 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { COMMANDS } from './commandIds';
 import { confirmEnd, confirmRemove, pick } from './dialogs';
+import { engineWords } from './engineSelect';
 import { environmentIcon, launcherIcon } from './icons';
 import type { IServices } from './services';
+import { shellWord } from './shell';
 import type { Views } from './views';
 import type { IEnvironment, Status } from './wire';
 
@@ -206,7 +208,9 @@ export function addCommands(
         name: terminal.name
       });
       // The name is of letters, digits and dashes: nothing of it means anything to a shell.
-      const line = `exec jupyter dlenv shell ${environment.name}\r`;
+      const { option } = services.engines;
+      const engine = option ? `--engine ${shellWord(option)} ` : '';
+      const line = `exec jupyter dlenv shell ${engine}${environment.name}\r`;
       terminal.send({ type: 'stdin', content: [line] });
       return widget;
     }
@@ -328,6 +332,33 @@ export function addCommands(
     label: trans.__('Check health of DL environments'),
     caption: trans.__('Find out what is wrong, and what to try'),
     execute: () => views.doctor()
+  });
+  add({
+    id: COMMANDS.engine,
+    label: trans.__('Use another engine…'),
+    caption: trans.__('Show and launch environments on another engine'),
+    execute: async () => {
+      const { engines } = services;
+      await engines.refresh();
+      const others = engines.offers.filter(offer => offer !== engines.inUse);
+      if (others.length === 0) {
+        throw new Error(trans.__('No other engine may be used here.'));
+      }
+      const words = others.map(offer =>
+        engineWords(offer, engines.isUsual(offer), trans)
+      );
+      const picked = await pick(
+        trans.__('Use another engine'),
+        trans.__('Engine'),
+        words,
+        trans.__('Use'),
+        trans
+      );
+      const chosen = others[words.indexOf(picked ?? '')];
+      if (chosen) {
+        await engines.use(chosen.name);
+      }
+    }
   });
   add({
     id: COMMANDS.sidebar,

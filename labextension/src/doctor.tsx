@@ -4,9 +4,10 @@
 import * as React from 'react';
 
 import { failureOf } from './api';
+import { EngineSelect } from './engineSelect';
 import { Button, Command, CopyButton, State, type Tone } from './parts';
 import type { StrokeName } from './icons';
-import { type IServices, useServices } from './services';
+import { type IServices, useServices, useSignal } from './services';
 import type { IFailure } from './wire';
 import type { IFinding } from './wireDoctor';
 import { commandsIn, Words } from './words';
@@ -22,7 +23,8 @@ export interface IFindings {
 }
 
 export function useFindings(): IFindings {
-  const { api } = useServices();
+  const { api, engines } = useServices();
+  const switches = useSignal(engines.switched, () => engines.switches);
   const [findings, setFindings] = React.useState<readonly IFinding[] | null>(
     null
   );
@@ -47,7 +49,7 @@ export function useFindings(): IFindings {
     return () => {
       isGone = true;
     };
-  }, [api, round]);
+  }, [api, round, switches]);
   return { findings, failure, again };
 }
 
@@ -68,6 +70,12 @@ export function Doctor(): JSX.Element {
         )}
       </header>
       <div className="jp-DLEnv-page">
+        <div className="jp-DLEnv-using">
+          <span className="jp-DLEnv-muted">{trans.__('Engine')}</span>
+          <div>
+            <EngineSelect id="jp-DLEnv-doctor-engine" />
+          </div>
+        </div>
         <Checks {...doctor} />
       </div>
     </div>

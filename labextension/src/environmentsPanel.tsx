@@ -4,6 +4,7 @@
 import * as React from 'react';
 
 import { COMMANDS } from './commandIds';
+import { EngineLine } from './engineSelect';
 import { EnvironmentItem } from './environmentItem';
 import { HostStrip } from './hostStrip';
 import { LaunchItem } from './launchItem';
@@ -86,6 +87,7 @@ export function EnvironmentsPanel(props: { readonly view: View }): JSX.Element {
           />
         </div>
       )}
+      <EngineLine />
       <HostStrip />
       {isAway && (
         <Obstacle

@@ -75,6 +75,15 @@ export class GpusModel implements IDisposable {
     }
   }
 
+  /** They are those of another machine from now on. */
+  forget(): void {
+    this._requests += 1;
+    this._board = null;
+    this._history.clear();
+    this._changed.emit();
+    this.refresh();
+  }
+
   /**
    * Loads of the last minutes, oldest first, in percent.
    */

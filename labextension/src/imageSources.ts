@@ -65,6 +65,14 @@ export class ImageSources implements IDisposable {
     });
   }
 
+  /** Ask for everything anew: it is that of another engine. */
+  reload(): void {
+    this._local = [];
+    this._imagesFailure = null;
+    this._projectFailure = null;
+    void this._load();
+  }
+
   /** Ask the registry for the tags of an image, once. */
   async loadTags(repository: string): Promise<void> {
     if (this._tags.has(repository)) {
@@ -84,12 +92,13 @@ export class ImageSources implements IDisposable {
   }
 
   private async _load(): Promise<void> {
+    const load = ++this._loads;
     const [offers, local, project] = await Promise.allSettled([
       this._api.catalogue(),
       this._api.images(),
       this._api.project(this._directory)
     ]);
-    if (this.isDisposed) {
+    if (this.isDisposed || load !== this._loads) {
       return;
     }
     if (offers.status === 'fulfilled') {
@@ -103,6 +112,7 @@ export class ImageSources implements IDisposable {
     if (project.status === 'fulfilled') {
       this._project = project.value;
     } else if (!isMissingRoute(project.reason)) {
+      this._project = null;
       this._projectFailure = failureOf(project.reason);
     }
     this._changed.emit();
@@ -111,6 +121,7 @@ export class ImageSources implements IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private readonly _abort = new AbortController();
   private readonly _tags = new Map<string, readonly IRemoteTag[]>();
+  private _loads = 0;
   private _offers: readonly IOffer[] = [];
   private _local: readonly ILocalImage[] = [];
   private _project: IProject | null = null;

@@ -21,6 +21,7 @@ import { API } from './api';
 import { COMMANDS } from './commandIds';
 import { addCommands } from './commands';
 import { CurrentEnvironment } from './current';
+import { EnginesModel } from './engines';
 import { GpusModel } from './gpus';
 import { environmentIcon } from './icons';
 import { JobsModel } from './jobs';
@@ -37,6 +38,7 @@ import { IEnvironments } from './tokens';
 import { View } from './view';
 import { Views } from './views';
 import { type IEnvironment, isEnvironmentEvent, parseIdleEvent } from './wire';
+import { isEngineEvent } from './wireEngines';
 import { parseProgressEvent } from './wireJobs';
 import { parseKernelExitEvent } from './wireKernels';
 
@@ -112,6 +114,7 @@ const views: JupyterFrontEndPlugin<void> = {
       environments,
       jobs,
       gpus: new GpusModel(count => api.gpus(count)),
+      engines: new EnginesModel(api),
       kernels: new KernelsModel(sessions),
       actions: new Actions(),
       current: new CurrentEnvironment(environments, tracker),
@@ -128,7 +131,21 @@ const views: JupyterFrontEndPlugin<void> = {
       }
     };
 
+    const { engines } = services;
+    const refreshEngines = (): void => {
+      void engines.refresh().catch(() => undefined);
+    };
+    void app.restored.then(refreshEngines);
+    engines.switched.connect(() => {
+      services.gpus.forget();
+      // Shown in the sidebar where it fails.
+      void environments.refresh().catch(() => undefined);
+    });
+
     events.stream.connect((_, event) => {
+      if (isEngineEvent(event)) {
+        refreshEngines();
+      }
       const progress = parseProgressEvent(event);
       if (progress) {
         jobs.onEvent(progress);

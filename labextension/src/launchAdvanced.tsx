@@ -1,11 +1,13 @@
 /**
- * What few launches need: mounts, ports, variables, shared memory, the user, an end when idle.
+ * What few launches need: mounts, ports, variables, shared memory, the user, an engine, an end
+ * when idle.
  */
 import * as React from 'react';
 
+import { EngineSelect } from './engineSelect';
 import type { LaunchModel } from './launchModel';
 import { Button, Icon } from './parts';
-import { useServices } from './services';
+import { useServices, useSignal } from './services';
 
 /** Those that have a word; a project may name another, as UID:GID. */
 const USERS = ['caller', 'image', 'root'];
@@ -29,7 +31,7 @@ export function Advanced(props: { readonly model: LaunchModel }): JSX.Element {
         {!isOpen && (
           <span className="jp-DLEnv-muted jp-DLEnv-clip">
             {trans.__(
-              'mounts, ports, variables, shared memory, user, idle time'
+              'mounts, ports, variables, shared memory, user, engine, idle time'
             )}
           </span>
         )}
@@ -40,6 +42,7 @@ export function Advanced(props: { readonly model: LaunchModel }): JSX.Element {
         <Variables model={model} />
         <SharedMemory model={model} />
         <User model={model} />
+        <Engine />
         <IdleStop model={model} />
       </div>
     </details>
@@ -243,6 +246,19 @@ function User(props: { readonly model: LaunchModel }): JSX.Element {
   );
 }
 
+function Engine(): JSX.Element | null {
+  const { engines, trans } = useServices();
+  const isKnown = useSignal(engines.changed, () => engines.inUse !== null);
+  return isKnown ? (
+    <>
+      <span>{trans.__('Engine')}</span>
+      <div className="jp-DLEnv-half">
+        <EngineSelect id="jp-DLEnv-engine-note" />
+      </div>
+    </>
+  ) : null;
+}
+
 function IdleStop(props: { readonly model: LaunchModel }): JSX.Element {
   const { model } = props;
   const { trans } = useServices();
@@ -252,11 +268,16 @@ function IdleStop(props: { readonly model: LaunchModel }): JSX.Element {
       <div className="jp-DLEnv-half">
         <Input
           label={trans.__('Minutes without use after which it stops')}
-          placeholder={trans.__('minutes without use; 0 is never')}
+          placeholder={trans.__('as the server has it')}
           value={model.choice.idleStop}
           isInvalid={model.problem('idle_stop') !== null}
           onChange={idleStop => model.update({ idleStop })}
         />
+        <div className="jp-DLEnv-note">
+          <p className="jp-DLEnv-muted">
+            {trans.__('Minutes without use; 0 is never.')}
+          </p>
+        </div>
         <FieldError model={model} field="idle_stop" />
       </div>
     </>

@@ -23,12 +23,13 @@ export function LaunchForm(props: {
   readonly onLaunched: (job: IJob) => void;
 }): JSX.Element {
   const services = useServices();
-  const { api, gpus, environments, jobs, trans } = services;
+  const { api, gpus, engines, environments, jobs, trans } = services;
   const [model] = React.useState(() => {
     const last = recall(api.baseUrl);
     return new LaunchModel({
       api,
       gpus,
+      engines,
       taken: () =>
         new Set(
           [...environments.environments, ...jobs.jobs.filter(isRunning)].map(
@@ -88,7 +89,8 @@ export function LaunchForm(props: {
 }
 
 function Commands(props: { readonly model: LaunchModel }): JSX.Element {
-  const { trans } = useServices();
+  const { engines, trans } = useServices();
+  const engine = useSignal(engines.changed, () => engines.option);
   const { choice } = props.model;
   if (!choice.image) {
     return (
@@ -101,11 +103,11 @@ function Commands(props: { readonly model: LaunchModel }): JSX.Element {
     <div className="jp-DLEnv-cmds">
       <div>
         <span>{trans.__('Shell')}</span>
-        <Command text={toShell(choice)} wraps />
+        <Command text={toShell(choice, engine)} wraps />
       </div>
       <div>
         <span>{trans.__('Notebook')}</span>
-        <Command text={toMagic(choice)} wraps />
+        <Command text={toMagic(choice, engine)} wraps />
       </div>
     </div>
   );

@@ -6,6 +6,7 @@ import { Debouncer } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { type API, failureOf, isMissingRoute } from './api';
+import type { EnginesModel } from './engines';
 import type { GpusModel } from './gpus';
 import { isPart, named } from './gpuNames';
 import { type IImageGroups, PROJECT } from './images';
@@ -28,6 +29,7 @@ const SETTLE = 250;
 export interface ILaunchOptions {
   readonly api: API;
   readonly gpus: GpusModel;
+  readonly engines: EnginesModel;
   readonly taken: () => ReadonlySet<string>;
   /** What was launched last. */
   readonly last: Partial<IChoice> | null;
@@ -48,6 +50,7 @@ export class LaunchModel implements IDisposable {
     this.sources = new ImageSources(api, recent, directory);
     this.sources.changed.connect(this._onSources, this);
     _options.gpus.changed.connect(this._onGpus, this);
+    _options.engines.switched.connect(this._onEngine, this);
     _options.gpus.want(this._choice.gpus);
     void this._checks.invoke();
   }
@@ -277,6 +280,15 @@ export class LaunchModel implements IDisposable {
 
   private _onSources(): void {
     this._changed.emit();
+  }
+
+  private _onEngine(): void {
+    this._sheet = null;
+    this._checked = null;
+    this._failure = null;
+    this.sources.reload();
+    // The GPUs of another machine have other UUIDs.
+    this.update({ devices: [] });
   }
 
   private _onGpus(): void {

@@ -1,6 +1,7 @@
 /**
  * What a user has chosen in the launch form, and the same as a request and as commands.
  */
+import { shellWord } from './shell';
 import { type JSONRecord, isObject, text, texts } from './wire';
 import type { IProject } from './wireProject';
 
@@ -147,16 +148,18 @@ export function fromProject(project: IProject): Partial<IChoice> {
 
 /**
  * The same launch as a line for a shell.
+ *
+ * @param engine - If it is not the one that is used where none is named.
  */
-export function toShell(choice: IChoice): string {
-  return `jupyter dlenv launch ${line(choice)}`;
+export function toShell(choice: IChoice, engine = ''): string {
+  return `jupyter dlenv launch ${line(choice, engine)}`;
 }
 
 /**
  * The same launch as a line for a notebook.
  */
-export function toMagic(choice: IChoice): string {
-  return `%dlenv launch ${line(choice)}`;
+export function toMagic(choice: IChoice, engine = ''): string {
+  return `%dlenv launch ${line(choice, engine)}`;
 }
 
 /**
@@ -185,8 +188,9 @@ type Option = readonly [string, string];
 /** Those that a later one of the same name adds to, and does not replace. */
 const LISTS = ['--mount', '--publish', '--env'];
 
-function line(choice: IChoice): string {
+function line(choice: IChoice, engine: string): string {
   const wanted = options(choice);
+  const on: readonly Option[] = engine ? [['--engine', engine]] : [];
   const { project } = choice;
   if (project) {
     const said = options({ ...NOTHING_CHOSEN, ...fromProject(project) });
@@ -201,13 +205,13 @@ function line(choice: IChoice): string {
         ([name, value]) => !said.some(o => o[0] === name && o[1] === value)
       );
       const back = gone.map(([name]): Option => [name, USUAL[name] ?? '']);
-      return written([['--file', project.path], ...changed, ...back]);
+      return written([['--file', project.path], ...on, ...changed, ...back]);
     }
   }
   const what: Option = project?.buildDir
     ? ['--build', project.buildDir]
     : [choice.image, ''];
-  return written([what, ...wanted]);
+  return written([what, ...on, ...wanted]);
 }
 
 /** What options have to say to take back what a file says. */
@@ -259,15 +263,6 @@ function written(words: readonly Option[]): string {
     .flatMap(([name, value]) => (value ? [name, value] : [name]))
     .map(shellWord)
     .join(' ');
-}
-
-/**
- * A word as a POSIX shell, and the magic's own parser, read it back unchanged.
- */
-function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word)
-    ? word
-    : `'${word.replace(/'/g, `'\\''`)}'`;
 }
 
 function gpusWord(choice: IChoice): number | string {

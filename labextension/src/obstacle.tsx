@@ -3,8 +3,9 @@
  */
 import * as React from 'react';
 
+import { COMMANDS } from './commandIds';
 import { Button, Command, Icon, State } from './parts';
-import { useServices } from './services';
+import { useServices, useSignal } from './services';
 import type { IFailure } from './wire';
 import { commandsIn, Words } from './words';
 
@@ -14,7 +15,8 @@ export function Obstacle(props: {
   readonly onAll: () => void;
 }): JSX.Element {
   const { failure } = props;
-  const { trans } = useServices();
+  const { engines, trans, run } = useServices();
+  const isOther = useSignal(engines.changed, () => engines.offers.length > 1);
   return (
     <div className="jp-DLEnv-empty" role="alert">
       <State icon="error" tone="bad">
@@ -39,6 +41,12 @@ export function Obstacle(props: {
           onClick={props.onRetry}
         />
         <Button label={trans.__('All checks')} onClick={props.onAll} />
+        {isOther && (
+          <Button
+            label={trans.__('Use another engine…')}
+            onClick={() => run(COMMANDS.engine)}
+          />
+        )}
       </div>
       {failure.detail && (
         <details className="jp-DLEnv-raw">

@@ -8,6 +8,7 @@ import * as React from 'react';
 import type { Actions } from './actions';
 import type { API } from './api';
 import type { CurrentEnvironment } from './current';
+import type { EnginesModel } from './engines';
 import type { GpusModel } from './gpus';
 import type { JobsModel } from './jobs';
 import type { IKernelUse, KernelsModel } from './kernels';
@@ -19,6 +20,7 @@ export interface IServices {
   readonly environments: IEnvironments;
   readonly jobs: JobsModel;
   readonly gpus: GpusModel;
+  readonly engines: EnginesModel;
   readonly kernels: KernelsModel;
   readonly actions: Actions;
   readonly current: CurrentEnvironment;

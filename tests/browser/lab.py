@@ -69,11 +69,14 @@ class Lab:
         return job
 
     def remove_all(self) -> None:
-        """Cancel what is launched, and remove what is there."""
+        """Cancel what is launched, and remove what is there, on the configured engine."""
         for job in self.request("GET", "jobs")["jobs"]:
             if not job["ended"]:
                 self.request("DELETE", f"jobs/{job['id']}")
                 self.wait(job["id"])
+        engines = self.request("GET", "engines")
+        if engines["in_use"] != engines["default"]:
+            self.request("PUT", "engine", {"name": engines["default"]})
         for environment in self.request("GET", "environments")["environments"]:
             self.request("DELETE", f"environments/{environment['name']}")
 

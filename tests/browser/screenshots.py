@@ -135,7 +135,7 @@ def forms(browser: Browser, lab: Lab, look: Look) -> None:
         shoot(page, "form-project-and-slice", look)
     room = Showroom(problems=[problem("shm_size", "700g of shared memory is more than this "
                                       "host has.", "It has 512 GB.")])  # fmt: skip
-    with at(browser, lab, room, height=1150) as page:
+    with at(browser, lab, room, height=1300) as page:
         # A field that is wrong opens the advanced part by itself.
         fill_form(page, look)
         add_rows(page, look)
@@ -239,6 +239,7 @@ def sidebars(browser: Browser, lab: Lab, look: Look) -> None:
         ("narrow", Showroom(jobs=[pulling()])),
         ("empty", Showroom(environments=[])),
         ("no-engine", Showroom(environments=[], failure=UNREACHABLE)),
+        ("other-engine", Showroom(engine="gpu1")),
         ("30-environments", Showroom(environments=many_environments(30))),
     ):
         with at(browser, lab, room, width=900) as page:
@@ -341,6 +342,7 @@ def add_rows(page: Page, look: Look) -> None:
         ("Port inside", "6006"),
         ("Name of the variable", "WANDB_MODE"),
         ("Value of the variable", "offline"),
+        ("Minutes without use after which it stops", "60"),
     ):
         form(page).get_by_label(look.say(name)).fill(value)
 

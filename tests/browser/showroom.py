@@ -280,6 +280,7 @@ class Showroom:
     log: str = ""
     problems: list[dict[str, str]] = field(default_factory=list)
     project: dict[str, Any] | None = None
+    engine: str = "docker"
 
     def environments_now(self) -> list[dict[str, Any]]:
         return self.environments
@@ -299,6 +300,7 @@ class Showroom:
             "images": IMAGES,
             "catalogue": CATALOGUE,
             "doctor": {"findings": FINDINGS},
+            "engines": {"in_use": self.engine, "default": "docker", "engines": ENGINES},
         }
         if name in known:
             route.fulfill(json=known[name])
@@ -343,6 +345,12 @@ class Showroom:
             return {"project": self.project}
         return None
 
+
+ENGINES = [
+    {"name": "docker", "kind": "docker", "address": "", "allowed": True},
+    {"name": "gpu1", "kind": "docker", "address": "ssh://gpu1.example.org", "allowed": True},
+    {"name": "process", "kind": "process", "address": "", "allowed": False},
+]
 
 PROJECT = {
     "path": "/home/anna/projects/bert/dlenv.toml", "build_dir": "", "pinned": True, "beyond": [],

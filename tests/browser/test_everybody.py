@@ -207,6 +207,7 @@ def test_no_view_keeps_anybody_out_in_any_theme(lab: Lab, page: Page, showroom: 
     showroom.jobs = [pulling()]
     showroom.log = "Step 1/5 : FROM x\n"
     showroom.project = PROJECT
+    showroom.engine = "gpu1"
     open_lab(page, lab)
     page.add_script_tag(path=AXE)
     open_sidebar(page)

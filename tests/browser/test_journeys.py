@@ -27,6 +27,7 @@ from .views import (
     row,
     run_cell,
     run_command,
+    sidebar,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker]
@@ -216,6 +217,18 @@ def test_stop_start_save_and_remove_in_two_tabs_that_stay_in_step(
     dialog.get_by_role("button", name="Remove mine").click()
     for tab in (page, other):
         expect(row(tab, "mine")).to_have_count(0, timeout=30_000)
+
+    run_command(page, "dlenv:create-environment")
+    choose_image(page, "python")
+    form(page).locator("summary", has_text="Advanced").click()
+    form(page).get_by_label("Engine").select_option(label="Processes, no containers")
+    for tab in (page, other):
+        expect(sidebar(tab).get_by_text("Processes, no containers")).to_be_visible()
+    expect(form(page).get_by_text("--engine process").first).to_be_visible()
+    sidebar(other).get_by_role("button", name="Change").click()
+    other.get_by_role("dialog").get_by_role("button", name="Use", exact=True).click()
+    for tab in (page, other):
+        expect(sidebar(tab).get_by_text("Processes, no containers")).to_have_count(0)
 
 
 def test_the_ssh_line_that_is_copied_works_and_a_port_is_added_and_opened(

@@ -58,12 +58,13 @@ def dlenv(jp_serverapp, jp_asyncio_loop):
 
 async def _remove_all(app) -> None:
     await app.jobs.aclose()
-    with suppress(DlenvError):
-        # Not the server's own, which a test may have closed.
-        async with aclosing(app.configuration.open()) as environments:
-            for environment in await environments.list():
-                with suppress(DlenvError):
-                    await environments.remove(environment.name)
+    for engine in ("", *app.engines.opened):
+        with suppress(DlenvError):
+            # Not the server's own, which a test may have closed.
+            async with aclosing(app.configuration.open(engine)) as environments:
+                for environment in await environments.list():
+                    with suppress(DlenvError):
+                        await environments.remove(environment.name)
 
 
 @pytest.fixture

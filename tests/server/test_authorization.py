@@ -47,7 +47,7 @@ def jp_server_config(jp_server_config, request):
 
 
 def body(verb: str) -> dict[str, str]:
-    return {"body": "{}"} if verb == "POST" else {}
+    return {"body": "{}"} if verb in ("POST", "PUT") else {}
 
 
 async def test_without_a_login_every_verb_is_forbidden(api):

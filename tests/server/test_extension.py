@@ -34,7 +34,7 @@ async def test_an_engine_that_nobody_knows_is_answered_and_the_server_runs(api, 
 
 @pytest.mark.parametrize("engine", ["unix:///nonexistent/docker.sock"])
 def test_loading_opens_no_engine(dlenv):
-    assert dlenv._environments is None
+    assert dlenv.engines.opened == ()
 
 
 def test_the_kernelspecs_of_environments_are_found_before_the_others(dlenv, jp_serverapp):

@@ -7,8 +7,8 @@ from rig.rules import RULES
 
 async def test_a_launch_over_rest_is_refused_by_the_rule_that_it_breaks(api, dlenv):
     for rule in RULES:
-        await dlenv.environments().aclose()
-        dlenv._environments = None
+        # Rules are read when an engine is opened.
+        await dlenv.engines.aclose()
         setattr(dlenv.configuration, rule.name, type(rule.value)(rule.value))
 
         answer = await api.post("/environments", {"name": "x", "image": "python", **rule.wish})
@@ -19,4 +19,4 @@ async def test_a_launch_over_rest_is_refused_by_the_rule_that_it_breaks(api, dle
         assert "not-allowed" == error["code"], rule
         assert f"(rule {rule.name})" in error["message"]
         setattr(dlenv.configuration, rule.name, rule.unlimited)
-    dlenv._environments = None
+    await dlenv.engines.aclose()

@@ -37,6 +37,17 @@ def test_the_configuration_of_a_server_comes_on_top(jp_config_dir, jp_environ):
     assert (4, 3) == (loaded.max_gpus, loaded.max_environments)
 
 
+async def test_a_named_engine_is_known_by_its_name_and_opened_by_its_address(jp_environ):
+    configuration = Configuration(engines={"lab": "unix:///nowhere.sock", "plain": "process"})
+
+    lab, plain = configuration.open("lab"), configuration.open("plain")
+
+    assert ("lab", "unix:///nowhere.sock") == (lab.engine.name, lab.engine.address)
+    assert ("plain", "process") == (plain.engine.name, plain.engine.address)
+    await lab.aclose()
+    await plain.aclose()
+
+
 def test_nobody_sets_for_themselves_what_an_administrator_has_ruled(
     jp_config_dir, jp_environ, tmp_path, monkeypatch
 ):

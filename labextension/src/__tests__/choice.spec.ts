@@ -54,6 +54,9 @@ describe('a launch', () => {
 
     expect(toShell(rich)).toBe(`jupyter dlenv launch ${options}`);
     expect(toMagic(rich)).toBe(`%dlenv launch ${options}`);
+    expect(toMagic(choice, 'gpu 1')).toBe(
+      `%dlenv launch ${choice.image} --engine 'gpu 1' --name bert --gpus 2`
+    );
     expect(toRequest(rich)).toMatchObject({
       gpus: 'device=GPU-1,GPU-2',
       mounts: ['/my data:/data:ro'],
@@ -117,6 +120,7 @@ describe('the launch of a project', () => {
     const file = 'jupyter dlenv launch --file /projects/bert/dlenv.toml';
 
     expect(toShell(choice)).toBe(file);
+    expect(toShell(choice, 'lab')).toBe(`${file} --engine lab`);
     expect(toShell({ ...choice, gpus: 4, name: 'b' })).toBe(
       `${file} --name b --gpus 4`
     );
