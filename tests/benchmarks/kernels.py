@@ -18,6 +18,7 @@ from jupyter_dlenv.models import EnvironmentSpec
 
 from . import fresh, measures, peers
 from .measures import kernel, since
+from .page import round_trips_in_page
 from .setting import setting
 from .table import Samples
 
@@ -64,6 +65,7 @@ async def main(
                 kernels[STREAMED] = (ours, streamed.kernel_name)
             with_stock = {STOCK: (stock, "python3"), **kernels}
             await _round_trips(with_stock, samples, count)
+            await round_trips_in_page(with_stock, samples, count)
             await _running(kernels, samples, count)
             if engine != "process":
                 await _fresh(ours, place.environments, warm, samples, count)
