@@ -8,6 +8,7 @@ import platform
 import random
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -15,8 +16,9 @@ from rig.server import Server
 
 from jupyter_dlenv.models import EnvironmentSpec
 
-from . import fresh, measures
+from . import fresh, measures, peers
 from .measures import kernel, since
+from .page import round_trips_in_page
 from .setting import setting
 from .table import Samples
 
@@ -24,6 +26,7 @@ STOCK, LOCAL = "local, stock jupyter_server", "local python3"
 WARM, COLD = "environment, warm", "environment, cold fork"
 STREAMED = "environment, over a stream"
 RUN, FRESH = "docker run, plain ipykernel", "fresh environment"
+READY, FIRST = "Kernel ready over the websocket, ms", "First result, ms"
 #: Long enough for the next warm kernel to be ready.
 _PAUSE = 1.2
 #: Limits of the server on what a kernel may print would be measured otherwise.
@@ -31,9 +34,13 @@ _UNLIMITED = (
     "--ZMQChannelsWebsocketConnection.iopub_data_rate_limit=0",
     "--ZMQChannelsWebsocketConnection.iopub_msg_rate_limit=0",
 )
+#: A server, and the name of a kernelspec, by candidate.
+_Kernels = Mapping[str, tuple[Server, str]]
 
 
-async def main(engine: str, image: str, count: int, samples: Samples) -> None:
+async def main(
+    engine: str, image: str, count: int, samples: Samples, *, with_peers: bool = True
+) -> None:
     async with setting(engine) as place:
         warm = await place.environments.launch(EnvironmentSpec(name="warm", image=image))
         spec = EnvironmentSpec(name="cold", image=image, env={"DLENV_WARM_KERNELS": "0"})
@@ -43,84 +50,101 @@ async def main(engine: str, image: str, count: int, samples: Samples) -> None:
         stock.extensions = {**stock.extensions, "jupyter_dlenv": False}
         await asyncio.gather(ours.start(), stock.start())
         try:
-            kernels = {LOCAL: "python3", WARM: warm.kernel_name, COLD: cold.kernel_name}
-            await _starts(ours, kernels, samples, count)
+            kernels = {LOCAL: (ours, "python3"), WARM: (ours, warm.kernel_name)}
+            starting = {**kernels, COLD: (ours, cold.kernel_name)}
+            async with AsyncExitStack() as stack:
+                if with_peers and engine != "process":
+                    they = await stack.enter_async_context(
+                        peers.running(place, ours, warm.image_id, _UNLIMITED)
+                    )
+                    starting.update(they.kernels)
+                    for name, reason in they.missing.items():
+                        samples.note(FIRST, f"Not measured: {name} ({reason})")
+                await _starts(starting, samples, count)
             if streamed:
-                kernels[STREAMED] = streamed.kernel_name
-            await _running(ours, stock, kernels, samples, count)
+                kernels[STREAMED] = (ours, streamed.kernel_name)
+            with_stock = {STOCK: (stock, "python3"), **kernels}
+            await _round_trips(with_stock, samples, count)
+            await round_trips_in_page(with_stock, samples, count)
+            await _running(kernels, samples, count)
             if engine != "process":
-                await _fresh(ours, place.environments, warm, samples, max(5, count // 3))
+                await _fresh(ours, place.environments, warm, samples, count)
         finally:
             await ours.end(signal.SIGTERM)
             await stock.end(signal.SIGTERM)
 
 
-async def _starts(server: Server, kernels: dict[str, str], samples: Samples, count: int) -> None:
+async def _starts(kernels: _Kernels, samples: Samples, count: int) -> None:
     for _ in range(count):
         for candidate in _shuffled(kernels):
             await asyncio.sleep(_PAUSE)
-            ready, result = await measures.first_steps(server, kernels[candidate])
-            samples.add("Kernel ready over the websocket, ms", candidate, ready)
-            samples.add("First result, ms", candidate, result)
+            try:
+                ready, result = await measures.first_steps(*kernels[candidate])
+            except peers.FAILURES as error:
+                if candidate not in peers.NAMES:
+                    raise
+                samples.note(FIRST, f"{candidate} failed once: {error}")
+                continue
+            samples.add(READY, candidate, ready)
+            samples.add(FIRST, candidate, result)
 
 
-async def _running(
-    ours: Server, stock: Server, kernels: dict[str, str], samples: Samples, count: int
-) -> None:
-    async with (
-        kernel(stock, "python3") as plain,
-        kernel(ours, "python3") as local,
-        kernel(ours, kernels[WARM]) as inside,
-        AsyncExitStack() as stack,
-    ):
-        pair = {LOCAL: local, WARM: inside}
-        if STREAMED in kernels:
-            pair[STREAMED] = await stack.enter_async_context(kernel(ours, kernels[STREAMED]))
-        names = {STOCK: plain, **pair}
-        for _ in range(4 * count):
-            for candidate in _shuffled(names):
-                trip = await measures.round_trip(names[candidate])
-                samples.add("Round trip of `pass`, ms", candidate, trip)
-        for candidate, page in pair.items():
+async def _round_trips(kernels: _Kernels, samples: Samples, count: int) -> None:
+    async with AsyncExitStack() as stack:
+        pages = {c: await stack.enter_async_context(kernel(*kernels[c])) for c in kernels}
+        for _ in range(count):
+            for candidate in _shuffled(pages):
+                for trip in await measures.round_trips(pages[candidate]):
+                    samples.add("Round trip of `pass`, ms", candidate, trip)
+
+
+async def _running(kernels: _Kernels, samples: Samples, count: int) -> None:
+    async with AsyncExitStack() as stack:
+        pages = {c: await stack.enter_async_context(kernel(*kernels[c])) for c in kernels}
+        for candidate, page in pages.items():
             samples.add("Memory of an idle kernel, MB", candidate, await measures.memory(page))
         for _ in range(count):
-            for candidate in _shuffled(pair):
-                page = pair[candidate]
+            for candidate in _shuffled(pages):
+                page = pages[candidate]
                 speed = await measures.binary_throughput(page)
                 samples.add("100 MB in binary buffers, MB/s", candidate, speed)
                 speed = await measures.text_throughput(page)
                 samples.add("100 MB of text, MB/s", candidate, speed)
                 page.received.clear()
         for _ in range(count):
-            for candidate in _shuffled(pair):
-                page = pair[candidate]
-                samples.add("Interrupt, ms", candidate, await measures.interrupt(ours, page))
+            for candidate in _shuffled(pages):
+                page, (server, _) = pages[candidate], kernels[candidate]
+                samples.add("Interrupt, ms", candidate, await measures.interrupt(server, page))
                 await asyncio.sleep(_PAUSE)
-                samples.add("Restart, ms", candidate, await measures.restart(ours, page))
+                samples.add("Restart, ms", candidate, await measures.restart(server, page))
                 # Its page hears it a little later.
                 await page.answered_again()
-    for _ in range(max(3, count // 3)):
-        for candidate in _shuffled(pair):
+    for _ in range(count):
+        for candidate in _shuffled(kernels):
             # A new one each time: those that die often are given up, and get other ports.
-            async with kernel(ours, kernels[candidate]) as page:
+            async with kernel(*kernels[candidate]) as page:
                 await page.execute("pass")
                 samples.add("A crash is shown after, ms", candidate, await measures.crash(page))
 
 
 async def _fresh(server: Server, environments, like, samples: Samples, count: int) -> None:
-    measure = "First result in a fresh container, ms"
-    for number in range(count):
-        samples.add(measure, RUN, await fresh.docker_run(like.image_id))
+    async def launch() -> float:
         began = time.perf_counter()
-        name = f"fresh{number}"
-        environment = await environments.launch(replace(like.spec, name=name))
-        async with kernel(server, environment.kernel_name) as page:
-            await page.execute("6 * 7")
-            samples.add(measure, FRESH, since(began))
-        await environments.remove(name)
+        environment = await environments.launch(replace(like.spec, name="fresh"))
+        try:
+            async with kernel(server, environment.kernel_name) as page:
+                await page.execute("6 * 7")
+                return since(began)
+        finally:
+            await environments.remove("fresh")
+
+    ways = {RUN: lambda: fresh.docker_run(like.image_id), FRESH: launch}
+    for _ in range(count):
+        for candidate in _shuffled(ways):
+            samples.add("First result in a fresh container, ms", candidate, await ways[candidate]())
 
 
-def _shuffled(candidates: dict) -> list[str]:
+def _shuffled(candidates: Mapping) -> list[str]:
     return random.sample(list(candidates), len(candidates))
 
 
@@ -129,10 +153,11 @@ if __name__ == "__main__":
     parser.add_argument("--engine", default="docker")
     parser.add_argument("--image", default="dlenv-test/python")
     parser.add_argument("--count", type=int, default=15)
+    parser.add_argument("--no-peers", dest="peers", action="store_false")
     given = parser.parse_args()
-    measured = Samples((STOCK, RUN, LOCAL, WARM, COLD, STREAMED, FRESH))
+    measured = Samples((STOCK, RUN, LOCAL, WARM, COLD, STREAMED, FRESH, *peers.NAMES))
     try:
-        asyncio.run(main(given.engine, given.image, given.count, measured))
+        asyncio.run(main(given.engine, given.image, given.count, measured, with_peers=given.peers))
     finally:
         print(measured.to_markdown())
     print(f"\nPython {platform.python_version()}, Linux {platform.release()}, {given.engine}")

@@ -11,6 +11,8 @@ from rig.server import Page, Server
 from tornado.httpclient import HTTPClientError
 
 MB = 1024**2
+#: Cells that come one after another, as those of Run All do.
+BURST = 5
 _BINARY = """
 from ipykernel.comm import Comm
 channel = Comm(target_name="dlenv-benchmark")
@@ -26,18 +28,27 @@ def since(began: float) -> float:
 
 
 @asynccontextmanager
-async def kernel(server: Server, name: str) -> AsyncIterator[Page]:
-    """Start a kernel, and shut it down in the end."""
-    started = await server.ask("POST", "/api/kernels", {"name": name})
-    page = Page(server, started["id"])
+async def started(server: Server, name: str) -> AsyncIterator[str]:
+    """Start a kernel that nobody listens to, and shut it down in the end."""
+    kernel_id = (await server.ask("POST", "/api/kernels", {"name": name}))["id"]
     try:
-        await page.connect()
-        yield page
+        yield kernel_id
     finally:
-        await page.aclose()
         # One that has just crashed may be between two lives.
         with suppress(HTTPClientError):
-            await server.ask("DELETE", f"/api/kernels/{started['id']}")
+            await server.ask("DELETE", f"/api/kernels/{kernel_id}")
+
+
+@asynccontextmanager
+async def kernel(server: Server, name: str) -> AsyncIterator[Page]:
+    """Start a kernel, listen to it, and shut it down in the end."""
+    async with started(server, name) as kernel_id:
+        page = Page(server, kernel_id)
+        try:
+            await page.connect()
+            yield page
+        finally:
+            await page.aclose()
 
 
 async def first_steps(server: Server, name: str) -> tuple[float, float]:
@@ -50,10 +61,18 @@ async def first_steps(server: Server, name: str) -> tuple[float, float]:
         return ready, since(began)
 
 
-async def round_trip(page: Page) -> float:
-    began = time.perf_counter()
-    await page.execute("pass")
-    return since(began)
+async def round_trips(page: Page) -> list[float]:
+    """Return how long each of some cells takes that come one after another.
+
+    The first is not counted: it does not come soon after another, and TCP treats it differently.
+    """
+    page.received.clear()
+    trips = []
+    for _ in range(BURST):
+        began = time.perf_counter()
+        await page.execute("pass")
+        trips.append(since(began))
+    return trips[1:]
 
 
 async def binary_throughput(page: Page) -> float:

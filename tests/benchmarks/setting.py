@@ -26,10 +26,15 @@ class Setting:
     directory: Path
     environments: Environments
 
+    @property
+    def log(self) -> Path:
+        """What all its servers log."""
+        return self.directory / "server.log"
+
     def server(self, **options) -> Server:
         root = self.directory / "root"
         root.mkdir(exist_ok=True)
-        return Server(root, self.directory / "server.log", **options)
+        return Server(root, self.log, **options)
 
     async def launch_streamed(self, name: str, image: str) -> Environment:
         """Launch an environment as if its engine shared no sockets with this machine."""
