@@ -73,11 +73,13 @@ export function notifyOfIdleness(
   );
 }
 
-export function notifyOfKernelExit(
+export async function notifyOfKernelExit(
   { api, trans }: IServices,
   exit: IKernelExit
-): void {
-  const text = [exit.message, exit.hint].join(' ').replace(/`/g, '');
+): Promise<void> {
+  // Events are for all pages, and in English.
+  const said = await api.lastExit(exit.kernelId).catch(() => exit);
+  const text = [said.message, said.hint].join(' ').replace(/`/g, '');
   Notification.error(text, {
     autoClose: false,
     actions: [
@@ -86,11 +88,12 @@ export function notifyOfKernelExit(
         displayType: 'accent',
         callback: () =>
           void api
-            .kernelLog(exit.kernelId)
+            .lastExit(exit.kernelId)
+            .then(({ log }) => log)
             .catch(error => String(error))
             .then(log =>
               showDialog({
-                title: exit.message,
+                title: said.message,
                 body: createElement(
                   'pre',
                   { className: 'jp-DLEnv-lastwords', tabIndex: 0 },

@@ -8,7 +8,7 @@ import {
 import { parseConnection } from '../wireConnect';
 import { parseSheet } from '../wireImages';
 import { parseJobs } from '../wireJobs';
-import { parseKernelExitEvent, parseKernelLog } from '../wireKernels';
+import { parseKernelExitEvent, parseLastExit } from '../wireKernels';
 
 const SENT = {
   name: 'bert',
@@ -169,6 +169,10 @@ describe('parseKernelExitEvent', () => {
   it('leaves other events alone, and refuses what says nothing', () => {
     expect(parseKernelExitEvent({ ...sent, schema_id: 'other' })).toBeNull();
     expect(() => parseKernelExitEvent({ ...sent, message: 1 })).toThrow();
-    expect(parseKernelLog({ log: 'cut' })).toBe('cut');
+    expect(parseLastExit({ ...sent, log: 'cut' })).toEqual({
+      message: sent.message,
+      hint: sent.hint,
+      log: 'cut'
+    });
   });
 });
