@@ -4,6 +4,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import { paragraph } from './sentences';
 import {
   type IEnvironment,
   type IFailure,
@@ -60,7 +61,7 @@ export class APIError extends Error {
     readonly failure: IFailure,
     readonly status: number
   ) {
-    super([failure.message, failure.hint].filter(Boolean).join(' '));
+    super(paragraph(failure.message, failure.hint));
     this.name = 'APIError';
   }
 }

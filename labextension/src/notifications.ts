@@ -5,6 +5,7 @@ import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { createElement } from 'react';
 
 import { COMMANDS } from './commandIds';
+import { paragraph } from './sentences';
 import type { IServices } from './services';
 import type { IIdleWarning } from './wire';
 import type { IJob } from './wireJobs';
@@ -31,9 +32,10 @@ export function notifyOfLaunches(services: IServices): void {
       });
     } else if (job.phase === 'failed') {
       Notification.error(
-        [trans.__('%1 was not launched.', name), job.error?.message ?? '']
-          .join(' ')
-          .replace(/`/g, ''),
+        paragraph(
+          trans.__('%1 was not launched.', name),
+          job.error?.message ?? ''
+        ).replace(/`/g, ''),
         {
           autoClose: false,
           actions: [
@@ -79,7 +81,7 @@ export async function notifyOfKernelExit(
 ): Promise<void> {
   // Events are for all pages, and in English.
   const said = await api.lastExit(exit.kernelId).catch(() => exit);
-  const text = [said.message, said.hint].join(' ').replace(/`/g, '');
+  const text = paragraph(said.message, said.hint).replace(/`/g, '');
   Notification.error(text, {
     autoClose: false,
     actions: [

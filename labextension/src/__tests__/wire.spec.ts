@@ -8,6 +8,7 @@ import {
 import { parseConnection } from '../wireConnect';
 import { parseSheet } from '../wireImages';
 import { parseJobs } from '../wireJobs';
+import { paragraph } from '../sentences';
 import { parseKernelExitEvent, parseLastExit } from '../wireKernels';
 
 const SENT = {
@@ -174,5 +175,15 @@ describe('parseKernelExitEvent', () => {
       hint: sent.hint,
       log: 'cut'
     });
+  });
+});
+
+describe('a paragraph', () => {
+  it('has spaces between its sentences, as their language wants it', () => {
+    expect(paragraph('It failed.', '', 'Try again.')).toBe(
+      'It failed. Try again.'
+    );
+    expect(paragraph('失败了。', '请重试。')).toBe('失败了。请重试。');
+    expect(paragraph('失败了。', '', '')).toBe('失败了。');
   });
 });
