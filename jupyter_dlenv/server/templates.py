@@ -14,7 +14,7 @@ from dataclasses import dataclass
 #: (digits), or a single word.
 _HOLE = re.compile(r"\{(\d)([sdw]?)\}")
 _END = re.compile(r"(?<=[.?!])\s+")
-_SEPARATORS = ("; ", ", ")
+_SEPARATORS = ("; ", ", ", " and ")
 #: Longer texts are no sentences of ours, or somebody's who wants to keep us busy.
 _LONGEST = 4000
 _MOST_SENTENCES = 8
@@ -89,7 +89,7 @@ class Sentences:
         said = ""
         for part in template.said:
             if isinstance(part, str):
-                said += part
+                said = _beside(said, part)
                 continue
             number, kind = part
             words = filling[number]
@@ -98,7 +98,7 @@ class Sentences:
                 if known is None and template.is_bare:
                     return None
                 words = words if known is None else known
-            said += words
+            said = _beside(said, words)
         return said
 
     def _words(self, text: str, depth: int) -> str | None:
@@ -161,6 +161,15 @@ class _Template:
         found.append(text[begin:end])
         fits = all(_may_be(words, kind) for words, kind in zip(found, self.kinds, strict=True))
         return found if fits else None
+
+
+def _beside(said: str, words: str) -> str:
+    """Return both, without a space between characters that have none between them."""
+    if said[-1:] == " " and words and not words[0].isascii() and not said[-2:-1].isascii():
+        said = said[:-1]
+    if words[:1] == " " and said and not said[-1].isascii() and not words[1:2].isascii():
+        words = words[1:]
+    return said + words
 
 
 def _may_be(words: str, kind: str) -> bool:
