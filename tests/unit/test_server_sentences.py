@@ -98,6 +98,15 @@ def test_a_catalogue_has_nothing_that_is_not_said_and_keeps_what_is_filled_in(
             "引擎无法访问 a/b 的镜像仓库：5 秒后重试",
         ),
         ("/home/b/dlenv.toml:3: 'q' is not a mount.", "/home/b/dlenv.toml:3: 'q' 不是挂载。"),
+        # Between Chinese and Latin there is a space, and else none.
+        (
+            "Port 80 of this machine is used by a process of another user.",
+            "本机端口 80 正被其他用户的进程使用。",
+        ),
+        (
+            "Port 80 of this machine is used by nginx (process 7).",
+            "本机端口 80 正被 nginx（进程 7）使用。",
+        ),
         # Of two templates that fit, the one that says more.
         ("2 GPUs are wanted, none are free.", "需要 2 个 GPU，没有空闲的。"),
     ],
