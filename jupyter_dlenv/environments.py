@@ -380,8 +380,11 @@ class Environments:
         existing = await self.list()
         for other in existing:
             if other.name == spec.name:
-                state = "being launched" if other.status is Status.LAUNCHING else "there"
-                raise NameTakenError(f"An environment {spec.name!r} is {state} already.")
+                launching = other.status is Status.LAUNCHING
+                raise NameTakenError(
+                    f"An environment {spec.name!r} is {'being launched' if launching else 'there'} "
+                    "already."
+                )
         await asyncio.to_thread(self.policy.check, spec, existing, building=building)
         await check_possible(self.engine, spec, local=facts.local)
         return facts

@@ -7,7 +7,7 @@ so that nothing invalid ever reaches an engine.  Standard library only.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -122,8 +122,9 @@ class EnvironmentSpec:
             raise InvalidSpecError(
                 "idle_stop is a number of minutes, at most a year.", hint="0 is never."
             )
-        _check_distinct("mount target", [m.target for m in self.mounts])
-        _check_distinct("host port", [(p.host_ip, p.host_port) for p in self.ports if p.host_port])
+        _check_distinct(f"The mount target {m.target}" for m in self.mounts)
+        taken = (f"{p.host_ip}:{p.host_port}" for p in self.ports if p.host_port)
+        _check_distinct(f"The host port {address}" for address in taken)
         for key, value in self.env.items():
             if not _ENV_KEY.match(key) or "\0" in value:
                 raise InvalidSpecError(f"{key!r} is not the name of a variable.")
@@ -308,9 +309,9 @@ class Progress:
         }
 
 
-def _check_distinct(what: str, values: list[Any]) -> None:
+def _check_distinct(names: Iterable[str]) -> None:
     seen = set()
-    for value in values:
-        if value in seen:
-            raise InvalidSpecError(f"The {what} {value} is given twice.")
-        seen.add(value)
+    for name in names:
+        if name in seen:
+            raise InvalidSpecError(f"{name} is given twice.")
+        seen.add(name)

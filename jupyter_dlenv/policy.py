@@ -54,12 +54,12 @@ class Policy:
         """
         # Whoever builds an image gives it any name, so only the rule "all" can allow it.
         if building and "*" not in self.allowed_images:
-            raise _refused("allowed_images", "Building an image")
+            raise _refused("allowed_images", what="Building an image")
         self.check_spec(spec)
         if 0 <= self.max_environments <= len(existing):
-            raise _refused("max_environments", f"A further environment beside {len(existing)}")
+            raise _refused("max_environments", what=f"A further environment beside {len(existing)}")
         if spec.idle_stop is not None and self.idle_minutes(spec.idle_stop) != spec.idle_stop:
-            raise _refused("max_idle_minutes", "Staying unused for that long")
+            raise _refused("max_idle_minutes", what="Staying unused for that long")
         self.check_gpus(spec.gpus.fewest + sum(len(e.gpu_uuids) for e in existing))
 
     def check_environment(self, environment: Environment) -> None:
@@ -86,7 +86,7 @@ class Policy:
     def check_spec(self, spec: EnvironmentSpec) -> None:
         """Raise ``NotAllowedError`` unless there may be an environment such as this."""
         self.check_image(spec.image)
-        _match("allowed_users", self.allowed_users, "The user", spec.user)
+        _match("allowed_users", self.allowed_users, spec.user, what=f"The user {spec.user}")
         for mount in spec.mounts:
             self._check_mount(mount.source)
         for port in spec.ports:
@@ -100,8 +100,8 @@ class Policy:
 
     def check_engine(self, engine: str) -> None:
         """Raise ``NotAllowedError`` unless an engine may be asked, by its name or its URL."""
-        if not any(fnmatchcase(engine, pattern) for pattern in self.allowed_engines):
-            raise _refused("allowed_engines", f"The engine {without_password(engine)}")
+        what = f"The engine {without_password(engine)}"
+        _match("allowed_engines", self.allowed_engines, engine, what=what)
 
     def check_gpus(self, number: int) -> None:
         """Raise ``NotAllowedError`` if one owner may not have so many GPUs.
@@ -109,11 +109,11 @@ class Policy:
         Asked again when it is known how many ``all`` are.
         """
         if 0 <= self.max_gpus < number:
-            raise _refused("max_gpus", f"Holding {number} GPUs at once")
+            raise _refused("max_gpus", what=f"Holding {number} GPUs at once")
 
     def check_image(self, image: str) -> None:
         """Raise ``NotAllowedError`` unless an image may be fetched and launched."""
-        _match("allowed_images", self.allowed_images, "The image", image)
+        _match("allowed_images", self.allowed_images, image, what=f"The image {image}")
 
     def allows_image(self, image: str) -> bool:
         """Tell whether an image may be fetched and launched."""
@@ -123,26 +123,31 @@ class Policy:
         """Raise ``NotAllowedError`` unless images may be made of environments."""
         # As with building: whoever makes an image gives it any name.
         if "*" not in self.allowed_images:
-            raise _refused("allowed_images", "Saving an environment as an image")
+            raise _refused("allowed_images", what="Saving an environment as an image")
 
     def _check_mount(self, source: str) -> None:
         # A link in a place that is allowed may lead to one that is not.
         for path in dict.fromkeys((source, os.path.realpath(source))):
-            _match("allowed_mounts", self.allowed_mounts, "Mounting", path)
+            _match("allowed_mounts", self.allowed_mounts, path, what=f"Mounting {path}")
 
     def _check_binding(self, address: str, port: int) -> None:
-        _match("allowed_bind_addresses", self.allowed_bind_addresses, "Publishing on", address)
+        _match(
+            "allowed_bind_addresses",
+            self.allowed_bind_addresses,
+            address,
+            what=f"Publishing on {address}",
+        )
         low, high = self.allowed_host_ports
         if port and not low <= port <= high:
-            raise _refused("allowed_host_ports", f"Publishing on port {port}")
+            raise _refused("allowed_host_ports", what=f"Publishing on port {port}")
 
 
-def _match(rule: str, patterns: tuple[str, ...], what: str, value: str) -> None:
+def _match(rule: str, patterns: tuple[str, ...], value: str, *, what: str) -> None:
     if not any(fnmatchcase(value, pattern) for pattern in patterns):
-        raise _refused(rule, f"{what} {value}")
+        raise _refused(rule, what=what)
 
 
-def _refused(rule: str, what: str) -> NotAllowedError:
+def _refused(rule: str, *, what: str) -> NotAllowedError:
     return NotAllowedError(
         f"{what} is not allowed here (rule {rule}).",
         hint=f"Ask the administrator of this server about c.Configuration.{rule}.",

@@ -169,8 +169,10 @@ def _blocks(target: SshTarget, url: str, via: str) -> Iterator[ConfigBlock]:
         remark="`jupyter dlenv ssh-config install` includes it in ~/.ssh/config.",
         text=host_block(target),
     )
-    own_key = "Your own key has to be one of those that are let in: `jupyter dlenv connect "
-    own_key += f"{target.name} --authorize ~/.ssh/id_ed25519.pub`."
+    own_key = (
+        "Your own key has to be one of those that are let in: "
+        f"`jupyter dlenv connect {target.name} --authorize ~/.ssh/id_ed25519.pub`."
+    )
     yield ConfigBlock(
         place=Place.LAPTOP.value,
         title="A laptop that reaches this machine by SSH",

@@ -40,12 +40,14 @@ def lines_for(host: str, uses: Iterable[PortUse]) -> tuple[Line, ...]:
 def bring_here(host: str, port: int, *, local: int = 0, what: str = "") -> Line:
     """Return the line that brings a port of the environment to the machine where it is typed."""
     local = local or (port if port >= _FIRST_FREE else port + _RAISE)
-    service = f"{what} (port {port} of the environment)" if what else f"What listens on port {port}"
-    inside = "" if what else " of the environment"
+    service = what or "What listens there"
     return Line(
         # By name: a service may listen on either of the two loopback addresses.
         command=_ssh("-L", f"{local}:localhost:{port}", host),
-        purpose=f"{service}{inside} is at localhost:{local} of the machine where you type this.",
+        purpose=(
+            f"{service} (port {port} of the environment) is at localhost:{local} of the machine "
+            "where you type this."
+        ),
     )
 
 

@@ -48,16 +48,16 @@ def taken_meanwhile(
     port = next((p for p in ports if is_blamed(error, p)), 0)
     if not port:
         return error
-    who = f" by {found}" if local and (found := who_listens(port)) else ""
+    who = (who_listens(port) if local else "") or "another program"
     if port == environment.ssh_port:
         return PortTakenError(
-            f"Port {port}, by which SSH gets into {name!r}, is in use{who}.",
+            f"Port {port}, by which SSH gets into {name!r}, is in use by {who}.",
             hint=f"End that, or run `jupyter dlenv recreate {name}`, which takes the next free "
             "port: its home and mounts stay, what was installed outside of them is lost.",
             detail=error.detail,
         )
     return PortTakenError(
-        f"Port {port}, which {name!r} publishes, is in use{who}.",
+        f"Port {port}, which {name!r} publishes, is in use by {who}.",
         hint="End that: an environment keeps its ports, and only a launch publishes others.",
         detail=error.detail,
     )

@@ -208,10 +208,10 @@ def _parts_complete(facts: Facts) -> Finding | None:
     parts = facts.parts
     if not parts.version or parts.unmet:
         return None
-    front_end = "" if parts.front_end else ", without the JupyterLab extension"
     return replace(
         PARTS_OK,
-        title=f"jupyter_dlenv {parts.version} on Python {parts.python}{front_end}.",
+        title=f"jupyter_dlenv {parts.version} on Python {parts.python}"
+        f"{'' if parts.front_end else ', without the JupyterLab extension'}.",
         detail=listed([f"{name} {version}" for name, version in parts.packages.items()]),
     )
 

@@ -111,8 +111,10 @@ def refusal(status: int, text: str, *, missing: type[DlenvError] = EngineError) 
         subject = f"Port {port[1]}" if port else "A port that should be published"
         return PortTakenError(f"{subject} is in use on the engine's host.", detail=text)
     if source := _MOUNT_SOURCE.search(text):
-        what = source[1] or "The source of a mount"
-        return MountMissingError(f"{what} does not exist on the engine's host.", detail=text)
+        return MountMissingError(
+            f"{source[1] or 'The source of a mount'} does not exist on the engine's host.",
+            detail=text,
+        )
     if _MOUNT_KIND.search(text):
         return MountMissingError(
             "A file cannot be mounted on a directory, nor a directory on a file.",

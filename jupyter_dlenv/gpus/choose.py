@@ -159,7 +159,8 @@ def why_taken(device: Device, reasons: Mapping[str, str]) -> str:
     if device.memory_used >= BUSY_BYTES:
         return f"{device.memory_used // 1024**2} MiB in use by nobody visible"
     if (device.utilization or 0) >= BUSY_PERCENT:
-        return f"{device.utilization} {BUSY}"
+        # The words in which `leases` finds it, to wait for a moment.
+        return f"{device.utilization} % busy"
     return ""
 
 
@@ -199,6 +200,8 @@ def _too_few(
     if not wanted:
         message = "No GPU of this machine can be used."
     else:
-        plural = "GPU is" if wanted == 1 else "GPUs are"
-        message = f"{wanted} {plural} wanted, {free or 'none'} {'is' if free <= 1 else 'are'} free."
+        message = (
+            f"{wanted} GPU{' is' if wanted == 1 else 's are'} wanted, "
+            f"{free or 'none'} {'is' if free <= 1 else 'are'} free."
+        )
     return NoFreeGpuError(message, detail="\n".join(lines))

@@ -199,13 +199,13 @@ def _code(needs: Needs, host: Host) -> Remark | None:
     if not needs.capabilities or not lacking:
         return None
     names = " and ".join(dict.fromkeys(f"{g.name} ({g.capability})" for g in lacking))
-    text = f"It has code for compute capability {', '.join(needs.capabilities)}, not for {names}"
+    text = f"It has code for compute capability {', '.join(needs.capabilities)}, not for {names}."
     if len(lacking) == len(host.gpus):
-        return Remark(code="capability", weight=Weight.ERROR, text=f"{text}.", of_tag=True)
+        return Remark(code="capability", weight=Weight.ERROR, text=text, of_tag=True)
     return Remark(
         code="capability",
         weight=Weight.WARNING,
-        text=f"{text}; the other GPUs can be used.",
+        text=f"{text} The other GPUs can be used.",
     )
 
 

@@ -85,9 +85,9 @@ async def prepare_image(
         return PreparedImage(image_id=image.id, probe=probe)
     if not probe.ipykernel and not probe.python and probe.os_family not in DISTRIBUTIONS:
         name = image.tags[0] if image.tags else image.id
-        system = probe.os_family or "an unknown system"
         raise ImageUnsupportedError(
-            f"{name} has no Python 3.8 or newer, and {system} cannot be given one."
+            f"{name} has no Python 3.8 or newer, "
+            f"and {probe.os_family or 'an unknown system'} cannot be given one."
         )
     bench = _Bench(engine, image, probe, labels, report)
     prepared: ImageFacts | None = None

@@ -54,10 +54,10 @@ class ImageReference:
             raise _invalid(text, f"{registry!r} is not the host of a registry.")
         if not _REPOSITORY.match(repository):
             lower = repository.lower()
-            correction = f" Did you mean {lower!r}?" if _REPOSITORY.match(lower) else ""
-            raise _invalid(
-                text, f"A repository has lower-case letters, digits and '/._-'.{correction}"
-            )
+            hint = "A repository has lower-case letters, digits and '/._-'."
+            if _REPOSITORY.match(lower):
+                hint = f"{hint} Did you mean {lower!r}?"
+            raise _invalid(text, hint)
         if _IMAGE_ID.match(name) or len(name) > _LONGEST_NAME:
             raise _invalid(text, "Write REPOSITORY:TAG; at most 255 characters, and not an id.")
         return cls(

@@ -126,9 +126,11 @@ def explain_environment(
         message = f"The environment {environment!r} has stopped: nobody had used it for a while."
     elif code in (0, _SIGNALLED + signal.SIGTERM, _SIGNALLED + signal.SIGKILL):
         cause, message = "environment-stopped", f"Somebody stopped the environment {environment!r}."
+    elif code is None:
+        cause, message = "environment-ended", f"The environment {environment!r} ended."
     else:
-        how = "" if code is None else f" with exit code {code}"
-        cause, message = "environment-ended", f"The environment {environment!r} ended{how}."
+        cause = "environment-ended"
+        message = f"The environment {environment!r} ended with exit code {code}."
     return LastExit(
         kernel_id=kernel_id,
         environment=environment,

@@ -15,6 +15,7 @@ from tornado.web import authenticated
 
 from ..errors import DlenvError, InvalidSpecError
 from .failures import RequestTooLargeError, describe
+from .translation import in_language, sentences_for
 
 if TYPE_CHECKING:
     from .app import DlenvApp
@@ -78,14 +79,21 @@ class DlenvHandler(ExtensionHandlerMixin, APIHandler):
     def send_json(self, value: Any, status: HTTPStatus = HTTPStatus.OK) -> None:
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
-        self.finish(json.dumps(value))
+        self.finish(json.dumps(self._said(value)))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with what was raised; called by the web server for every failure."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         status, body = describe(error, status_code)
         self.set_status(status)
-        self.finish(json.dumps({"error": body}))
+        self.finish(json.dumps(self._said({"error": body})))
+
+    def _said(self, value: Any) -> Any:
+        """Return what is sent, with its sentences in the language that is asked for."""
+        sentences = sentences_for(self.request.headers.get("Accept-Language", ""))
+        self.set_header("Vary", "Accept-Language")
+        self.set_header("Content-Language", sentences.language if sentences else "en")
+        return in_language(sentences, value) if sentences else value
 
     def log_exception(
         self,

@@ -4,6 +4,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import { paragraph } from './sentences';
 import {
   type IEnvironment,
   type IFailure,
@@ -42,7 +43,7 @@ import {
   parseTags
 } from './wireImages';
 import { type IJob, parseJob, parseJobs } from './wireJobs';
-import { parseKernelLog } from './wireKernels';
+import { type ILastExit, parseLastExit } from './wireKernels';
 import { type IProject, parseProject } from './wireProject';
 import {
   type IExport,
@@ -60,7 +61,7 @@ export class APIError extends Error {
     readonly failure: IFailure,
     readonly status: number
   ) {
-    super([failure.message, failure.hint].filter(Boolean).join(' '));
+    super(paragraph(failure.message, failure.hint));
     this.name = 'APIError';
   }
 }
@@ -88,7 +89,13 @@ export function failureOf(error: unknown): IFailure {
 }
 
 export class API {
-  constructor(private readonly _settings: ServerConnection.ISettings) {}
+  /**
+   * @param _language - In which the server says its sentences, as HTTP names it.
+   */
+  constructor(
+    private readonly _settings: ServerConnection.ISettings,
+    private readonly _language: string
+  ) {}
 
   /** Identifies the server among those that share an origin. */
   get baseUrl(): string {
@@ -136,9 +143,8 @@ export class API {
     return await (await this._request(`jobs/${quote(id)}/log`)).text();
   }
 
-  /** Return the last lines that a kernel wrote before it ended. */
-  async kernelLog(id: string): Promise<string> {
-    return parseKernelLog(await this._json(`kernels/${quote(id)}/last-exit`));
+  async lastExit(id: string): Promise<ILastExit> {
+    return parseLastExit(await this._json(`kernels/${quote(id)}/last-exit`));
   }
 
   async cancel(id: string): Promise<void> {
@@ -260,7 +266,14 @@ export class API {
   ): Promise<Response> {
     const url = URLExt.join(this._settings.baseUrl, 'dlenv/api') + '/' + path;
     const settings = this._settings;
-    const response = await ServerConnection.makeRequest(url, init, settings);
+    // Not the browser's language: the page may be in another one.
+    const headers = new Headers(settings.init.headers);
+    headers.set('Accept-Language', this._language);
+    const response = await ServerConnection.makeRequest(
+      url,
+      { ...init, headers },
+      settings
+    );
     if (!response.ok) {
       const answer: unknown = await response.json().catch(() => null);
       const failure = parseFailure(answer);

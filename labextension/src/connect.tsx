@@ -9,6 +9,7 @@ import { imageName } from './format';
 import { Command, CopyButton, Mark } from './parts';
 import { Ports } from './ports';
 import { rove } from './roving';
+import { paragraph } from './sentences';
 import { type IServices, useServices, useShown, useSignal } from './services';
 import type { View } from './view';
 import type { IFailure } from './wire';
@@ -77,7 +78,7 @@ export function Connect(props: {
         <section className="jp-DLEnv-col" aria-label={trans.__('Reach it')}>
           {failure && (
             <p className="jp-DLEnv-muted" role="status">
-              {failure.message} {failure.hint}
+              {paragraph(failure.message, failure.hint)}
             </p>
           )}
           {connection && <Ways connection={connection} />}

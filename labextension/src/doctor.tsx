@@ -7,6 +7,7 @@ import { failureOf } from './api';
 import { EngineSelect } from './engineSelect';
 import { Button, Command, CopyButton, State, type Tone } from './parts';
 import type { StrokeName } from './icons';
+import { paragraph } from './sentences';
 import { type IServices, useServices, useSignal } from './services';
 import type { IFailure } from './wire';
 import type { IFinding } from './wireDoctor';
@@ -122,7 +123,7 @@ export function Checks(props: IFindings): JSX.Element {
                 {trans.__('%1 passed', folded.length)}
               </State>
               <span className="jp-DLEnv-muted jp-DLEnv-clip">
-                {folded.map(finding => finding.title).join(' ')}
+                {paragraph(...folded.map(finding => finding.title))}
               </span>
               <Button
                 kind="icon"

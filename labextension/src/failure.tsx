@@ -7,6 +7,7 @@ import { failureOf } from './api';
 import { COMMANDS } from './commandIds';
 import { Checks, report, useFindings } from './doctor';
 import { Button, Command, CopyButton, Icon } from './parts';
+import { paragraph } from './sentences';
 import { useServices } from './services';
 import type { IFailure, JSONRecord } from './wire';
 import type { IJob } from './wireJobs';
@@ -80,7 +81,7 @@ export function Failure(props: { readonly job: IJob }): JSX.Element {
         {refusal && (
           <p className="jp-DLEnv-error">
             <Icon name="error" size={14} />
-            {refusal.message} {refusal.hint}
+            {paragraph(refusal.message, refusal.hint)}
           </p>
         )}
         {failure.detail && <Detail text={failure.detail} />}

@@ -9,6 +9,7 @@ import { Tags } from './imageTags';
 import type { LaunchModel } from './launchModel';
 import { Button, Icon, Mark, State } from './parts';
 import { rove } from './roving';
+import { paragraph } from './sentences';
 import { useServices } from './services';
 
 export function ImageColumn(props: {
@@ -92,8 +93,10 @@ export function ImageColumn(props: {
           <p className="jp-DLEnv-error">
             <Icon name="error" size={14} />
             <span>
-              {model.sources.projectFailure.message}{' '}
-              {model.sources.projectFailure.hint}
+              {paragraph(
+                model.sources.projectFailure.message,
+                model.sources.projectFailure.hint
+              )}
             </span>
           </p>
         )}

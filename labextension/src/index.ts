@@ -12,7 +12,11 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import type { KernelSpec } from '@jupyterlab/services';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
-import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import {
+  ITranslator,
+  nullTranslator,
+  type TranslationBundle
+} from '@jupyterlab/translation';
 import { Menu } from '@lumino/widgets';
 import * as React from 'react';
 
@@ -55,9 +59,14 @@ const environments: JupyterFrontEndPlugin<IEnvironments> = {
     'Knows the DL environments of this server and keeps the list of kernels in step.',
   autoStart: true,
   provides: IEnvironments,
-  activate: (app: JupyterFrontEnd): IEnvironments => {
+  optional: [ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    translator: ITranslator | null
+  ): IEnvironments => {
     const { events, kernelspecs, serverSettings } = app.serviceManager;
-    const api = new API(serverSettings);
+    const trans = (translator ?? nullTranslator).load('jupyter_dlenv');
+    const api = new API(serverSettings, languageOf(trans));
     // Nothing is asked before JupyterLab has drawn itself.
     const model = new EnvironmentsModel(() => api.environments(), app.restored);
     events.stream.connect((_, event) => {
@@ -106,7 +115,7 @@ const views: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('jupyter_dlenv');
     const { events, sessions, serverSettings } = app.serviceManager;
     const { commands } = app;
-    const api = new API(serverSettings);
+    const api = new API(serverSettings, languageOf(trans));
     const jobs = new JobsModel(api);
     const menu = new Menu({ commands });
     const services: IServices = {
@@ -152,7 +161,7 @@ const views: JupyterFrontEndPlugin<void> = {
       }
       const exit = parseKernelExitEvent(event);
       if (exit) {
-        notifyOfKernelExit(services, exit);
+        void notifyOfKernelExit(services, exit);
       }
       const idle = parseIdleEvent(event);
       if (idle) {
@@ -229,6 +238,11 @@ const views: JupyterFrontEndPlugin<void> = {
     });
   }
 };
+
+/** The language that the page is in: each translation of ours names its own. */
+function languageOf(trans: TranslationBundle): string {
+  return trans._p('language', 'en');
+}
 
 /** Whether the kernels of environments are the ones that JupyterLab offers. */
 function isInStep(

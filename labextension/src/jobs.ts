@@ -81,19 +81,20 @@ export class JobsModel implements IDisposable {
 
   onEvent(event: IProgressEvent): void {
     const job = this._jobs.get(event.id);
+    const isNewPhase = job !== undefined && job.phase !== event.phase;
     if (job && !hasEnded(job)) {
       const began = new Map(job.began);
       if (!began.has(event.phase)) {
         began.set(event.phase, Date.now());
       }
       if (!hasEnded(event)) {
-        const layers = event.phase === job.phase ? job.layers : [];
-        this._jobs.set(job.id, { ...job, ...event, layers, began });
+        const news = isNewPhase ? { layers: [], message: '' } : {};
+        this._jobs.set(job.id, { ...job, ...event, ...news, began });
         this._changed.emit();
       }
     }
-    // The rest is not in the event: layers, speed, and why it failed.
-    if (hasEnded(event)) {
+    // The rest is not in the event: words, layers, and why it failed.
+    if (hasEnded(event) || isNewPhase) {
       void this._fetch(event.id);
     } else if (document.visibilityState === 'visible') {
       void this._throttler(event.id).invoke();

@@ -7,6 +7,7 @@ import * as React from 'react';
 import { EngineSelect } from './engineSelect';
 import type { LaunchModel } from './launchModel';
 import { Button, Icon } from './parts';
+import { paragraph } from './sentences';
 import { useServices, useSignal } from './services';
 
 /** Those that have a word; a project may name another, as UID:GID. */
@@ -343,7 +344,7 @@ export function FieldError(props: {
     problem && (
       <p className="jp-DLEnv-error" id={`jp-DLEnv-error-${props.field}`}>
         <Icon name="error" size={14} />
-        <span>{[problem.message, problem.hint].filter(Boolean).join(' ')}</span>
+        <span>{paragraph(problem.message, problem.hint)}</span>
       </p>
     )
   );

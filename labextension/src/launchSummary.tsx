@@ -8,6 +8,7 @@ import type { LaunchModel } from './launchModel';
 import { FieldError } from './launchAdvanced';
 import { sliceName } from './gpuTile';
 import { Button, Fact, Icon } from './parts';
+import { paragraph } from './sentences';
 import { useServices } from './services';
 import { text, texts } from './wire';
 import type { ISheet } from './wireImages';
@@ -46,9 +47,7 @@ export function Summary(props: {
         {failure && (
           <div className="jp-DLEnv-refusal" role="alert">
             <Icon name="error" />
-            <p>
-              {failure.message} {failure.hint}
-            </p>
+            <p>{paragraph(failure.message, failure.hint)}</p>
           </div>
         )}
         <Button

@@ -5,6 +5,7 @@ import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { createElement } from 'react';
 
 import { COMMANDS } from './commandIds';
+import { paragraph } from './sentences';
 import type { IServices } from './services';
 import type { IIdleWarning } from './wire';
 import type { IJob } from './wireJobs';
@@ -31,9 +32,10 @@ export function notifyOfLaunches(services: IServices): void {
       });
     } else if (job.phase === 'failed') {
       Notification.error(
-        [trans.__('%1 was not launched.', name), job.error?.message ?? '']
-          .join(' ')
-          .replace(/`/g, ''),
+        paragraph(
+          trans.__('%1 was not launched.', name),
+          job.error?.message ?? ''
+        ).replace(/`/g, ''),
         {
           autoClose: false,
           actions: [
@@ -73,11 +75,13 @@ export function notifyOfIdleness(
   );
 }
 
-export function notifyOfKernelExit(
+export async function notifyOfKernelExit(
   { api, trans }: IServices,
   exit: IKernelExit
-): void {
-  const text = [exit.message, exit.hint].join(' ').replace(/`/g, '');
+): Promise<void> {
+  // Events are for all pages, and in English.
+  const said = await api.lastExit(exit.kernelId).catch(() => exit);
+  const text = paragraph(said.message, said.hint).replace(/`/g, '');
   Notification.error(text, {
     autoClose: false,
     actions: [
@@ -86,11 +90,12 @@ export function notifyOfKernelExit(
         displayType: 'accent',
         callback: () =>
           void api
-            .kernelLog(exit.kernelId)
+            .lastExit(exit.kernelId)
+            .then(({ log }) => log)
             .catch(error => String(error))
             .then(log =>
               showDialog({
-                title: exit.message,
+                title: said.message,
                 body: createElement(
                   'pre',
                   { className: 'jp-DLEnv-lastwords', tabIndex: 0 },

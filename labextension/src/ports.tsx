@@ -5,6 +5,7 @@ import * as React from 'react';
 
 import { failureOf, isMissingRoute } from './api';
 import { Button, CopyButton, Icon, State } from './parts';
+import { paragraph } from './sentences';
 import { useServices, useSignal } from './services';
 import type { IFailure } from './wire';
 import type { IPort } from './wireConnect';
@@ -119,9 +120,7 @@ export function Ports(props: {
       {failure && (
         <p className="jp-DLEnv-error" role="alert">
           <Icon name="error" size={14} />
-          <span>
-            {failure.message} {failure.hint}
-          </span>
+          <span>{paragraph(failure.message, failure.hint)}</span>
         </p>
       )}
     </div>

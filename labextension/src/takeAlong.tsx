@@ -8,6 +8,7 @@ import { EnvironmentState } from './environmentItem';
 import { gigabytes, imageName, ratio } from './format';
 import { Button, CopyButton, Icon, Mark, Meter } from './parts';
 import { rove } from './roving';
+import { paragraph } from './sentences';
 import { type IServices, useServices, useSignal } from './services';
 import type { IFailure } from './wire';
 import {
@@ -280,7 +281,7 @@ function Refusal(props: { readonly failure: IFailure }): JSX.Element {
     <p className="jp-DLEnv-error" role="alert">
       <Icon name="error" size={14} />
       <span>
-        <Words>{[message, hint].filter(Boolean).join(' ')}</Words>
+        <Words>{paragraph(message, hint)}</Words>
       </span>
     </p>
   );

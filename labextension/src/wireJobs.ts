@@ -68,13 +68,12 @@ export type LayerState =
   'downloading' | 'unpacking' | 'waiting' | 'done' | 'here';
 
 /**
- * What an event tells of a launch.
+ * What an event tells of a launch; its words are for all pages, and in English.
  */
 export interface IProgressEvent {
   readonly id: string;
   readonly name: string;
   readonly phase: Phase;
-  readonly message: string;
   readonly current: number;
   readonly total: number;
   readonly speed: number;
@@ -125,7 +124,6 @@ export function parseProgressEvent(event: JSONRecord): IProgressEvent | null {
     id: asString(event['job'], 'job'),
     name: asString(event['name'], 'name'),
     phase: oneOf(event['phase'], ALL_PHASES, 'phase', 'phase'),
-    message: text(event, 'message'),
     current: number(event, 'current'),
     total: number(event, 'total'),
     speed: number(event, 'speed'),

@@ -28,8 +28,20 @@ export function parseKernelExitEvent(event: JSONRecord): IKernelExit | null {
 }
 
 /**
- * The last lines that a kernel wrote outside of notebooks.
+ * The same as the server tells whoever asks: in the language of the page.
  */
-export function parseKernelLog(answer: unknown): string {
-  return text(asObject(answer, 'the top'), 'log');
+export interface ILastExit {
+  readonly message: string;
+  readonly hint: string;
+  /** The last lines that the kernel wrote outside of notebooks. */
+  readonly log: string;
+}
+
+export function parseLastExit(answer: unknown): ILastExit {
+  const exit = asObject(answer, 'the top');
+  return {
+    message: asString(exit['message'], 'message'),
+    hint: text(exit, 'hint'),
+    log: text(exit, 'log')
+  };
 }

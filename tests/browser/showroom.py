@@ -16,6 +16,15 @@ from typing import Any
 
 from playwright.sync_api import Page, Route
 
+from jupyter_dlenv.access.ide import ide_links
+from jupyter_dlenv.access.lines import lines_for
+from jupyter_dlenv.access.port_uses import PortUse
+from jupyter_dlenv.doctor.diagnoses import explained
+from jupyter_dlenv.errors import EnginePermissionError, GPUUnavailableError
+from jupyter_dlenv.images.catalogue import Catalogue
+from jupyter_dlenv.images.offers import Offer
+from jupyter_dlenv.server.translation import in_language, sentences_for
+
 GIB = 1024**3
 MIB = 1024**2
 H100 = "NVIDIA H100 80GB HBM3"
@@ -43,7 +52,11 @@ def mig(index: int, name: str, state: str = "free") -> dict[str, Any]:
 
 
 def eight_gpus(count: int = 0) -> dict[str, Any]:
-    mine = {"environment": "bert-finetune", "reason": "leased by bert-finetune", "processes": 1}
+    mine = {
+        "environment": "bert-finetune",
+        "reason": "environment bert-finetune of anna",
+        "processes": 1,
+    }
     gpus = [
         gpu(0, "busy", memory_used=73 * GIB, utilization=97, users=["mchen"], processes=2),
         gpu(1, "busy", memory_used=38 * GIB, utilization=62, users=["priya"], processes=1),
@@ -157,17 +170,11 @@ def failed() -> dict[str, Any]:
         "pytorch-25-10", "pytorch:25.10-py3", 2, "failed",
         phases={"queued": ago(seconds=60), "pulling": ago(seconds=59),
                 "starting": ago(seconds=3), "failed": ago(seconds=1)},
-        error={
-            "code": "gpu-unavailable",
-            "message": "Docker cannot hand out GPUs: the NVIDIA Container Toolkit is not "
-            "installed.",
-            "hint": "The driver works and the image is here. An administrator runs "
-            "`sudo apt-get install -y nvidia-container-toolkit`, then "
-            "`sudo nvidia-ctk runtime configure --runtime=docker`, then "
-            "`sudo systemctl restart docker`.",
-            "detail": "500 Server Error for POST /containers/7d1e…/start: could not select "
+        error=explained(GPUUnavailableError(
+            "The engine cannot give GPUs to containers.",
+            detail="500 Server Error for POST /containers/7d1e…/start: could not select "
             'device driver "" with capabilities: [[gpu]].',
-        },
+        )).to_json(),
     )  # fmt: skip
 
 
@@ -178,40 +185,42 @@ def finding(code: str, severity: str, title: str, **fields: str) -> dict[str, st
 
 FINDINGS = [
     finding(
-        "G05", "error", "Docker cannot hand out GPUs.",
-        cause="The NVIDIA Container Toolkit is not installed.",
-        fix="Install it: `sudo apt-get install -y nvidia-container-toolkit`.",
+        "G05", "error", "The engine cannot give GPUs to containers.",
+        cause="The NVIDIA Container Toolkit is missing on the engine's host, or was installed "
+        "after Docker had started, or the engine is one that cannot use it (snap, Docker Desktop).",
+        fix="Install the NVIDIA Container Toolkit, then `sudo nvidia-ctk runtime configure "
+        "--runtime=docker && sudo systemctl restart docker`.",
         detail="nvidia-container-runtime-hook not found; Docker knows no nvidia runtime",
     ),
-    finding("G02", "warning", "GPU 7 is lost (Xid 79). The other seven work.",
-            fix="Reset it, or reboot: `sudo nvidia-smi --gpu-reset -i 7`."),
-    finding("M03", "warning", "38 GB are left in /var/lib/docker after this image.",
-            fix="Free space: `docker system prune`."),
-    finding("E01", "ok", "Docker 28.5.2 answers at /var/run/docker.sock."),
-    finding("G01", "ok", "The driver 580.95.05 is new enough for CUDA 13.0."),
-    finding("E02", "ok", "You may use the engine."),
-    finding("I01", "ok", "nvcr.io answers."),
-    finding("M01", "ok", "Your user exists in images."),
-    finding("M02", "ok", "Ports from 7603 are free."),
-    finding("M04", "ok", "/dev/shm can be as large as you like."),
+    finding("G11", "warning", "GPU 7 does not answer any more.",
+            cause="It has fallen off the bus (see Xid messages in `sudo dmesg`); the others can "
+            "be used.",
+            fix="Reset it (`sudo nvidia-smi --gpu-reset`) or reboot; if it stays so, have it "
+            "checked."),
+    finding("I02", "warning", "The engine's disk may be too small for another image.",
+            fix="See `docker system df`, remove images that nobody needs (`docker image ls`, "
+            "`docker image rm`), and `docker builder prune`."),
+    finding("engine", "ok", "Docker 28.5.2 answers (docker)."),
+    finding("gpus", "ok", "Driver 580.95.05 and 7 GPUs answer."),
+    finding("registry", "ok", "The registry answers."),
+    finding("machine", "ok", "The directories and ports that environments need can be used."),
+    finding("parts", "ok", "jupyter_dlenv is complete."),
 ]  # fmt: skip
 
+#: The newest tag is not on the engine yet.
+_READY = {"pytorch": ("25.09-py3",), "tensorflow": ("25.02-tf2-py3",)}
+_OFFERED = ("pytorch", "tensorflow", "jax", "rapids-base", "tritonserver", "nemo", "cuda")
+_SHIPPED = Catalogue.load()
 CATALOGUE = {
-    "registry": "nvcr.io",
+    "registry": _SHIPPED.registry,
     "offers": [
-        {"name": n, "title": t, "purpose": p, "repository": f"nvcr.io/nvidia/{r}", "notes": "",
-         "ready": ready, "tags": None, "problem": ""}
-        for n, t, p, r, ready in (
-            ("pytorch", "PyTorch", "Training, fine-tuning", "pytorch", ["25.09-py3"]),
-            ("tensorflow", "TensorFlow", "Keras and TF 2", "tensorflow", ["25.02-tf2-py3"]),
-            ("jax", "JAX", "Functional training, XLA", "jax", []),
-            ("rapids", "RAPIDS", "Data frames on the GPU", "rapidsai/base", []),
-            ("tritonserver", "Triton", "Serving models", "tritonserver", []),
-            ("nemo", "NeMo", "Language models and speech", "nemo", []),
-            ("cuda", "CUDA", "Compiler and libraries", "cuda", []),
-        )
+        Offer(
+            entry=entry, repository=_SHIPPED.repository(entry), ready=_READY.get(entry.name, ())
+        ).to_json()
+        for entry in _SHIPPED.entries
+        if entry.name in _OFFERED
     ],
-}  # fmt: skip
+}
 
 SHEET = {
     "image": "nvcr.io/nvidia/pytorch:25.10-py3", "here": False, "outdated": False,
@@ -249,13 +258,10 @@ ENVIRONMENTS = [
     environment("notebook-cpu", "pytorch:25.09-py3", 0, started=ago(minutes=41)),
 ]  # fmt: skip
 
-UNREACHABLE = {
-    "code": "engine-permission",
-    "message": "Docker does not let you in.",
-    "hint": "Docker runs, but user anna is not in the group docker. An administrator runs "
-    "`sudo usermod -aG docker anna`. Members of this group have root rights. Then sign in again.",
-    "detail": "PermissionError: [Errno 13] Permission denied: '/var/run/docker.sock'",
-}
+UNREACHABLE = explained(EnginePermissionError(
+    "You may not use the engine at unix:///var/run/docker.sock.",
+    detail="PermissionError: [Errno 13] Permission denied: '/var/run/docker.sock'",
+)).to_json()  # fmt: skip
 
 
 def many_environments(count: int) -> list[dict[str, Any]]:
@@ -289,10 +295,16 @@ class Showroom:
         page.route(re.compile(r"/dlenv/api/"), self._answer)
 
     def _answer(self, route: Route) -> None:
+        def answer(value: Any, status: int = 200) -> None:
+            # As the server does it.
+            wanted = sentences_for(route.request.headers.get("accept-language", ""))
+            said = in_language(wanted, value) if wanted else value
+            route.fulfill(status=status, json=said)
+
         path = route.request.url.split("/dlenv/api/", 1)[1]
         name, _, query = path.partition("?")
         if self.failure and name in ("environments", "images", "engine"):
-            route.fulfill(status=503, json={"error": self.failure})
+            answer({"error": self.failure}, 503)
             return
         known: dict[str, Any] = {
             "environments": {"environments": self.environments_now()},
@@ -303,31 +315,30 @@ class Showroom:
             "engines": {"in_use": self.engine, "default": "docker", "engines": ENGINES},
         }
         if name in known:
-            route.fulfill(json=known[name])
+            answer(known[name])
         elif name == "gpus":
             count = int(re.search(r"count=(\d+)", query)[1]) if "count" in query else 0
-            route.fulfill(json=self.board(count))
+            answer(self.board(count))
         elif name == "spec":
             spec = json.loads(route.request.post_data or "{}")
             mounts = [*spec.get("mounts", []), "/home/anna/projects/bert:/home/anna/projects/bert"]
             whole = {"shm_size": 8 * GIB, "ports": [], **spec, "mounts": mounts}
             whole["shm_size"] = 8 * GIB
-            route.fulfill(json={"spec": None if self.problems else whole,
-                                "problems": self.problems})  # fmt: skip
+            answer({"spec": None if self.problems else whole, "problems": self.problems})
         elif name.startswith("kernels/"):
             # The kernels of the pictures are real.
             route.continue_()
         elif name.endswith("/log"):
             route.fulfill(body=self.log, content_type="text/plain")
         elif name.startswith("jobs/"):
-            route.fulfill(json=self.jobs[0])
+            answer(self.jobs[0])
         else:
             extra = self.extra(name, query)
             if extra is None:
-                route.fulfill(status=404, json={"error": {"code": "not-found", "message": "",
-                                                          "hint": "", "detail": ""}})  # fmt: skip
+                missing = {"code": "not-found", "message": "", "hint": "", "detail": ""}
+                answer({"error": missing}, 404)
             else:
-                route.fulfill(json=extra)
+                answer(extra)
 
     def extra(self, name: str, query: str) -> Any:
         if name == "tags":
@@ -359,8 +370,8 @@ PROJECT = {
 
 EXPORT = {
     "to": "devcontainer", "file": ".devcontainer/devcontainer.json", "notes": [
-        "The image is the one that the environment runs now, whatever its tag means later.",
-        "WANDB_API_KEY looks secret, so its value is taken from where the container is started.",
+        "What was installed in the environment is not in it: `jupyter dlenv save` keeps that.",
+        "Passed on by name, without their values: WANDB_API_KEY.",
     ],
     "content": """{
   "name": "bert-finetune",
@@ -416,7 +427,7 @@ SHEETS = {
                "key_file": "/home/anna/.local/share/jupyter/dlenv/ssh/id_ed25519",
                "interpreter": "/usr/bin/python3", "host_key": "", "fingerprint": ""},
     "commands": [
-        line("ssh dlenv-bert-finetune", "Log in."),
+        line("ssh dlenv-bert-finetune", "Log in; once `jupyter dlenv ssh-config install` was run."),
         line("scp FILE dlenv-bert-finetune:", "Copy a file into its home directory."),
     ],
     "blocks": [
@@ -427,30 +438,18 @@ SHEETS = {
               f"Goes into ~/.ssh/config of the laptop. {_OWN_KEY}"),
         block("jupyter-url", "Host dlenv-bert-finetune\n  HostName dlenv-bert-finetune\n"
               f"  ProxyCommand jupyter dlenv ssh-proxy bert-finetune\n{_REST}",
-              f"Goes into ~/.ssh/config of the laptop, where jupyter_dlenv is installed. "
+              f"Goes into ~/.ssh/config of the laptop, which needs jupyter_dlenv too. "
               f"{_OWN_KEY}"),
         block("windows", f"Host dlenv-bert-finetune\n  HostName 127.0.0.1\n  Port 7603\n{_REST}",
-              f"Goes into %USERPROFILE%\\.ssh\\config. {_OWN_KEY}"),
+              "Goes into %USERPROFILE%\\.ssh\\config; its first lines say where the host key "
+              f"goes. {_OWN_KEY}"),
     ],
-    "forwards": [
-        line("ssh -N -L 6006:127.0.0.1:6006 dlenv-bert-finetune",
-             "Reach a service inside, such as TensorBoard, at http://127.0.0.1:6006 here."),
-        line("ssh -N -R 5678:127.0.0.1:5678 dlenv-bert-finetune",
-             "Let programs inside reach a service here, such as a debugger that listens."),
-        line("ssh -N -D 1080 dlenv-bert-finetune",
-             "Browse from inside: a SOCKS proxy at 127.0.0.1:1080 here."),
-    ],
-    "ides": [
-        {"id": i, "name": n, "url": u and f"{u}://vscode-remote/ssh-remote+dlenv-bert-finetune/",
-         "command": [], "remark": "Needs the extension Remote - SSH, and the host in this "
-         "machine's SSH configuration." if u else "Has no links: add an SSH interpreter in its "
-         "settings, with these."}
-        for i, n, u in (
-            ("vscode", "VS Code", "vscode"), ("insiders", "VS Code Insiders", "vscode-insiders"),
-            ("cursor", "Cursor", "cursor"), ("windsurf", "Windsurf", "windsurf"),
-            ("codium", "VSCodium", "vscodium"), ("zed", "Zed", "zed"),
-            ("gateway", "Gateway", "jetbrains-gateway"), ("pycharm", "PyCharm", ""),
-        )
-    ],
+    "forwards": [line.to_json() for line in lines_for("dlenv-bert-finetune", (
+        PortUse(port=6006, listening=True, service="TensorBoard"),
+    ))],
+    "ides": [link.to_json() for link in ide_links(
+        alias="dlenv-bert-finetune", user="anna", port=7603, path="/home/anna/projects/bert",
+        container="",
+    )],
     "ports": [],
 }  # fmt: skip

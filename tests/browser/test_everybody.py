@@ -144,8 +144,23 @@ def test_everything_is_in_chinese(lab: Lab, chinese: None, page: Page) -> None:
 
     assert "将要进行" in words
     expect(form(page).get_by_role("checkbox").first).to_be_visible()
-    # The server's sentences, names and units are left as they are.
+    # Names and units are left as they are.
     assert not [w for w in ("Image", "Name", "Advanced", "Launch", "Free") if w in words]
+
+    # The server's sentences: why a request is refused, why a launch failed, how to connect.
+    form(page).get_by_label("搜索镜像").fill("python")
+    page.keyboard.press("Enter")
+    form(page).get_by_label("名称", exact=True).fill("Not a name")
+    expect(form(page).locator("#jp-DLEnv-error-name")).to_contain_text("不能用作环境的名称")
+    job = lab.request("POST", "environments", {"name": "not", "image": "missing"})
+    run_command(page, "dlenv:show-launch", id=job["id"], name="not")
+    why = page.locator(".jp-DLEnv-alert:visible")
+    expect(why).to_contain_text("它运行的是普通进程", timeout=30_000)
+    expect(why).to_contain_text("请启动镜像 python")
+    run_command(page, "dlenv:connect-environment", name="mine")
+    ways = panel(page).get_by_role("region", name="连接方式")
+    expect(ways).to_contain_text("通过引擎自身的通道打开环境内的 shell。")
+    expect(ways.locator("p").filter(has_text=re.compile(r"^[^\u4e00-\u9fff]+$"))).to_have_count(0)
 
 
 def test_notebook_7_launches_beside_and_opens_a_notebook(

@@ -254,3 +254,16 @@ async def test_nobody_waits_in_line_where_there_are_no_gpus(launched):
     job = await launched("a", gpus=1, wait_for_gpus=True)
 
     assert ("failed", "no-free-gpu") == (job["phase"], job["error"]["code"])
+
+
+async def test_failures_are_said_in_the_language_that_is_asked_for(api):
+    english = await api.get("/environments/nope")
+    chinese = await api.get("/environments/nope", headers={"Accept-Language": "zh-CN"})
+
+    assert english.error["message"] == "There is no environment 'nope'."
+    assert english.headers["Content-Language"] == "en"
+    assert chinese.error == english.error | {
+        "message": "没有名为 'nope' 的环境。",
+        "hint": "请查看 `jupyter dlenv list`。",
+    }
+    assert chinese.headers["Content-Language"] == "zh-CN"

@@ -71,15 +71,18 @@ describe('JobsModel', () => {
 
   it('follows a launch by its events, and asks for layers no oftener than needed', async () => {
     model.add(job('a', 'queued'));
-    known = [job('a', 'pulling', { current: 7, total: 10 })];
+    known = [job('a', 'pulling', { current: 7, total: 10, message: '7 层' })];
     await hear(
       ...[1, 2, 3, 4].map(current =>
-        event('a', 'pulling', { current, total: 10 })
+        event('a', 'pulling', { current, total: 10, message: '7 layers' })
       )
     );
 
     expect(model.find('a')?.current).toBe(7);
-    expect(asked.length).toBe(1);
+    // In the language of the page, which that of an event is not.
+    expect(model.find('a')?.message).toBe('7 层');
+    // Once for the new phase, and once for all that came after.
+    expect(asked.length).toBe(2);
   });
 
   it('learns of a launch that another page has begun', async () => {

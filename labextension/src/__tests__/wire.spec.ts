@@ -8,7 +8,8 @@ import {
 import { parseConnection } from '../wireConnect';
 import { parseSheet } from '../wireImages';
 import { parseJobs } from '../wireJobs';
-import { parseKernelExitEvent, parseKernelLog } from '../wireKernels';
+import { paragraph } from '../sentences';
+import { parseKernelExitEvent, parseLastExit } from '../wireKernels';
 
 const SENT = {
   name: 'bert',
@@ -169,6 +170,20 @@ describe('parseKernelExitEvent', () => {
   it('leaves other events alone, and refuses what says nothing', () => {
     expect(parseKernelExitEvent({ ...sent, schema_id: 'other' })).toBeNull();
     expect(() => parseKernelExitEvent({ ...sent, message: 1 })).toThrow();
-    expect(parseKernelLog({ log: 'cut' })).toBe('cut');
+    expect(parseLastExit({ ...sent, log: 'cut' })).toEqual({
+      message: sent.message,
+      hint: sent.hint,
+      log: 'cut'
+    });
+  });
+});
+
+describe('a paragraph', () => {
+  it('has spaces between its sentences, as their language wants it', () => {
+    expect(paragraph('It failed.', '', 'Try again.')).toBe(
+      'It failed. Try again.'
+    );
+    expect(paragraph('失败了。', '请重试。')).toBe('失败了。请重试。');
+    expect(paragraph('失败了。', '', '')).toBe('失败了。');
   });
 });
