@@ -3,14 +3,15 @@
  */
 import * as React from 'react';
 
+import { Advice } from './advice';
 import { failureOf } from './api';
 import { COMMANDS } from './commandIds';
 import { Checks, report, useFindings } from './doctor';
-import { Button, Command, CopyButton, Icon } from './parts';
+import { Button, CopyButton, Icon } from './parts';
 import { useServices } from './services';
 import type { IFailure, JSONRecord } from './wire';
 import type { IJob } from './wireJobs';
-import { commandsIn, Words } from './words';
+import { Words } from './words';
 
 export function Failure(props: { readonly job: IJob }): JSX.Element {
   const { job } = props;
@@ -47,14 +48,7 @@ export function Failure(props: { readonly job: IJob }): JSX.Element {
             <Words>{failure.message}</Words>
           </span>
         </h2>
-        {failure.hint && (
-          <p>
-            <Words>{failure.hint}</Words>
-          </p>
-        )}
-        {commandsIn(failure.hint).map(command => (
-          <Command key={command} text={command} />
-        ))}
+        {failure.hint && <Advice>{failure.hint}</Advice>}
         <div className="jp-DLEnv-row">
           <Button
             kind="accept"

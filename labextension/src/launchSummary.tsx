@@ -3,13 +3,13 @@
  */
 import * as React from 'react';
 
-import { gigabytes, size } from './format';
+import { facts, gigabytes, list, memory, size } from './format';
 import type { LaunchModel } from './launchModel';
 import { FieldError } from './launchAdvanced';
 import { sliceName } from './gpuTile';
-import { Button, Fact, Icon } from './parts';
+import { Button, Fact, Icon, State } from './parts';
 import { useServices } from './services';
-import { text, texts } from './wire';
+import { texts } from './wire';
 import type { ISheet } from './wireImages';
 
 export function Summary(props: {
@@ -91,7 +91,7 @@ function Note(props: { readonly model: LaunchModel }): JSX.Element {
       )}
       {licence && (
         <p>
-          {trans.__('Launching accepts the licence of the image:')}{' '}
+          {trans.__('Launching accepts the licence of the image: ')}
           {licenceUrl ? (
             <a href={licenceUrl} target="_blank" rel="noreferrer">
               {licence}
@@ -180,6 +180,7 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
   const spec = model.checked?.spec;
   const mounts = spec ? texts(spec, 'mounts') : [];
   const ports = spec ? texts(spec, 'ports') : [];
+  const bytes = spec?.['shm_size'];
   const taken = (gpus.board?.gpus ?? []).flatMap(gpu => [
     ...(model.taken.includes(gpu.uuid) ? [String(gpu.index)] : []),
     ...gpu.mig
@@ -194,13 +195,13 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
           {model.count === 0 && choice.devices.length === 0
             ? trans.__('none')
             : taken.length > 0
-              ? taken.join(', ')
+              ? list(taken, trans)
               : String(choice.gpus)}
         </Fact>
         {choice.project && (
           <Fact
             label={trans.__('Project')}
-            note={choice.project.beyond.join(', ')}
+            note={list(choice.project.beyond, trans)}
           >
             <span className="jp-DLEnv-path" title={choice.project.path}>
               <bdi>{choice.project.path}</bdi>
@@ -213,14 +214,15 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
             <Fact
               key={mount}
               label={trans.__('Mount')}
-              note={[
-                target === source
-                  ? trans.__('at the same path')
-                  : trans.__('as %1', target),
-                mode === 'ro' ? trans.__('read only') : ''
-              ]
-                .filter(Boolean)
-                .join(', ')}
+              note={facts(
+                [
+                  target === source
+                    ? trans.__('at the same path')
+                    : trans.__('as %1', target),
+                  mode === 'ro' ? trans.__('read only') : ''
+                ],
+                trans
+              )}
             >
               <span className="jp-DLEnv-path" title={source}>
                 <bdi>{source}</bdi>
@@ -257,18 +259,19 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
               : choice.user}
         </Fact>
         <Fact label={trans.__('Shared memory')}>
-          {spec ? memory(spec) : choice.sharedMemory}
+          {model.problem('shm_size') ? (
+            <State icon="error" tone="bad">
+              {choice.sharedMemory}
+            </State>
+          ) : typeof bytes === 'number' ? (
+            memory(bytes)
+          ) : (
+            choice.sharedMemory
+          )}
         </Fact>
       </dl>
     </>
   );
-}
-
-function memory(spec: Parameters<typeof text>[0]): string {
-  const bytes = spec['shm_size'];
-  return typeof bytes === 'number'
-    ? `${+(bytes / 1024 ** 3).toFixed(1)}\u00a0GiB`
-    : '';
 }
 
 /** A suggestion is a tag, or a whole reference. */

@@ -91,11 +91,13 @@ export function notifyOfKernelExit(
             .then(log =>
               showDialog({
                 title: exit.message,
-                body: createElement(
-                  'pre',
-                  { className: 'jp-DLEnv-lastwords', tabIndex: 0 },
-                  log || trans.__('It wrote nothing.')
-                ),
+                body: log
+                  ? createElement(
+                      'pre',
+                      { className: 'jp-DLEnv-lastwords', tabIndex: 0 },
+                      log
+                    )
+                  : trans.__('It wrote nothing.'),
                 buttons: [Dialog.okButton({ label: trans.__('Close') })]
               })
             )

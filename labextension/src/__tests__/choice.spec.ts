@@ -11,7 +11,7 @@ import {
   toShell
 } from '../launchRequest';
 import type { IProject } from '../wireProject';
-import { commandsIn, spans } from '../words';
+import { passages, spans } from '../words';
 
 const trans = nullTranslator.load('jupyter_dlenv');
 
@@ -111,6 +111,7 @@ describe('the launch of a project', () => {
   it('asks for all that its file says', () => {
     expect(toRequest(choice)).toEqual({
       ...project.spec,
+      project: '/projects/bert/dlenv.toml',
       ports: ['6006', '0.0.0.0:80:8080'],
       shm_size: '16g'
     });
@@ -267,6 +268,10 @@ describe('words and numbers', () => {
     const hint = 'Run `sudo systemctl restart docker`, see `/dev/shm`.';
 
     expect(spans(hint).filter(s => s.isCode).length).toBe(2);
-    expect(commandsIn(hint)).toEqual(['sudo systemctl restart docker']);
+    expect(passages(hint)).toEqual([
+      { text: 'Run', isCommand: false },
+      { text: 'sudo systemctl restart docker', isCommand: true },
+      { text: 'see `/dev/shm`.', isCommand: false }
+    ]);
   });
 });
