@@ -185,7 +185,7 @@ export function LiveGpus(props: {
     <ul className="jp-DLEnv-live">
       {mine.map(gpu => (
         <li key={gpu.uuid}>
-          <span className="jp-DLEnv-muted">GPU {gpu.index}</span>
+          <span className="jp-DLEnv-muted">{`GPU ${gpu.index}`}</span>
           <Meter
             label={trans.__('Memory')}
             value={ratio(gpu.memoryUsed, gpu.memoryTotal)}

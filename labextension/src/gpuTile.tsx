@@ -54,7 +54,7 @@ export const GpuTile = React.memo(function GpuTile(
       }}
     >
       <header>
-        <b>GPU {gpu.index}</b>
+        <b>{`GPU ${gpu.index}`}</b>
         <State icon={icon} tone={tone}>
           {word}
         </State>
