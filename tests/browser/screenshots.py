@@ -303,7 +303,7 @@ def at(
     context.set_default_timeout(30_000)
     page = context.new_page()
     room.attach(page)
-    page.route("**/api/kernelspecs*", name_kernel)
+    page.route("**/api/kernelspecs*", name_kernels if room.environments else hide_kernels)
     if path == "lab":
         open_lab(page, lab)
     else:
@@ -314,7 +314,15 @@ def at(
     context.close()
 
 
-def name_kernel(route: Route) -> None:
+def hide_kernels(route: Route) -> None:
+    """Let there be no environment in the launcher either."""
+    answer = route.fetch()
+    specs = answer.json()
+    del specs["kernelspecs"][f"dlenv-{NAME}"]
+    route.fulfill(response=answer, json=specs)
+
+
+def name_kernels(route: Route) -> None:
     """Call the kernel as those are called whose environments have NVIDIA's images and GPUs."""
     answer = route.fetch()
     specs = answer.json()
