@@ -263,7 +263,14 @@ class SpecHandler(DlenvHandler):
                 await self.dlenv.environments().check(spec)
             except DlenvError as error:
                 problems.append(problem(error))
-        self.send_json({"spec": spec.to_json() if spec else None, "problems": problems})
+        ssh = self.dlenv.configuration.ssh_settings
+        self.send_json(
+            {
+                "spec": spec.to_json() if spec else None,
+                "problems": problems,
+                "ssh_port": ssh.first_port if ssh else 0,
+            }
+        )
 
 
 class GpusHandler(DlenvHandler):

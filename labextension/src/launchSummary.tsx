@@ -181,6 +181,7 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
   const mounts = spec ? texts(spec, 'mounts') : [];
   const ports = spec ? texts(spec, 'ports') : [];
   const bytes = spec?.['shm_size'];
+  const sshPort = model.checked?.sshPort ?? 0;
   const taken = (gpus.board?.gpus ?? []).flatMap(gpu => [
     ...(model.taken.includes(gpu.uuid) ? [String(gpu.index)] : []),
     ...gpu.mig
@@ -258,6 +259,11 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
               ? trans.__('as the image says')
               : choice.user}
         </Fact>
+        {sshPort > 0 && (
+          <Fact label={trans.__('SSH')} note={trans.__('this machine only')}>
+            {trans.__('port %1, or the next free', sshPort)}
+          </Fact>
+        )}
         <Fact label={trans.__('Shared memory')}>
           {model.problem('shm_size') ? (
             <State icon="error" tone="bad">
