@@ -1,6 +1,13 @@
 import { nullTranslator } from '@jupyterlab/translation';
 
-import { duration, gpuMemory, imageName, summary } from '../format';
+import {
+  duration,
+  gpuMemory,
+  gpuModel,
+  imageName,
+  memory,
+  summary
+} from '../format';
 import { groupImages } from '../images';
 import {
   fromProject,
@@ -244,6 +251,12 @@ describe('words and numbers', () => {
     [180_000_000, '2 d 2 h']
   ])('%d ms are %s', (milliseconds, words) => {
     expect(duration(milliseconds, trans)).toBe(words);
+  });
+
+  it('counts the memory of the host as that of a GPU', () => {
+    expect(memory(8 * 1024 ** 3)).toBe('8\u00a0GB');
+    expect(memory(1.5 * 1024 ** 3)).toBe('1.5\u00a0GB');
+    expect(gpuModel('NVIDIA H100 80GB HBM3')).toBe('H100 80\u00a0GB HBM3');
   });
 
   it('calls the memory of a GPU as it is sold', () => {
