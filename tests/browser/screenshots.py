@@ -140,7 +140,7 @@ def forms(browser: Browser, lab: Lab, look: Look) -> None:
         shoot(page, "form-project-and-slice", look)
     room = Showroom(problems=[problem("shm_size", "700g of shared memory is more than this "
                                       "host has.", "It has 512 GB.")])  # fmt: skip
-    with at(browser, lab, room, height=1300) as page:
+    with at(browser, lab, room, height=1420) as page:
         # A field that is wrong opens the advanced part by itself.
         fill_form(page, look)
         add_rows(page, look)
