@@ -6,13 +6,14 @@ project's: a name in it counts only as what the short name of a recommended imag
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
 
-from .engines.base import ImageFacts
+from .engines.base import Engine, ImageFacts, SupportsImages
 from .errors import InvalidSpecError, InvalidSpecFileError, LockOutdatedError
 from .images.pin import pinned, registry_digest
 from .images.reference import ImageReference
@@ -86,6 +87,26 @@ def lock_of(image: str, launched: str, facts: ImageFacts) -> Lock:
     return Lock(image=image, reference=reference, digest=digest, image_id=facts.id)
 
 
+async def pin(
+    engine: Engine, path: Path, *, image: str, launched: str, anew: bool = False
+) -> Lock | None:
+    """Pin what was launched; return the lock that was written.
+
+    Args:
+        path: Of the lock; one that is there stays as it is.
+        image: What ``dlenv.toml`` says.
+        launched: The image's reference as it was launched.
+        anew: Write another even so.
+    """
+    if not isinstance(engine, SupportsImages):
+        return None
+    if not anew and await asyncio.to_thread(path.exists):
+        return None
+    lock = lock_of(image, launched, await engine.inspect_image(launched))
+    await asyncio.to_thread(write_lock, path, lock)
+    return lock
+
+
 def read_lock(path: Path) -> Lock | None:
     """Read a lock, if there is one.
 
@@ -127,7 +148,10 @@ def write_lock(path: Path, lock: Lock) -> None:
     }
     text = tomli_w.dumps({key: value for key, value in values.items() if value})
     scratch = path.with_name(f".{path.name}.new")
-    scratch.write_text(f"{_HEAD}{text}", encoding="utf-8")
+    # What lies there may be a link that came with the project, to a file that is no lock.
+    scratch.unlink(missing_ok=True)
+    with scratch.open("x", encoding="utf-8") as file:
+        file.write(f"{_HEAD}{text}")
     scratch.replace(path)
 
 

@@ -34,11 +34,30 @@ export default defineConfig([
       '@typescript-eslint/no-redeclare': 'off',
       'no-redeclare': 'off',
       '@typescript-eslint/no-floating-promises': 'error',
+      // What is made when JupyterLab starts.  What draws is loaded by those, when it is seen.
+      'jupyter/prefer-lazy-imports': [
+        'warn',
+        {
+          ignoreImports: [
+            './api',
+            './commands',
+            './jobs',
+            './model',
+            './views',
+            './wireJobs'
+          ]
+        }
+      ],
       curly: ['error', 'all'],
       eqeqeq: 'error',
       'no-console': 'error',
       'prefer-arrow-callback': 'error'
     }
+  },
+  {
+    // Nobody reads what tests make up.
+    files: ['src/__tests__/**'],
+    rules: { 'jupyter/no-untranslated-string': 'off' }
   },
   prettier
 ]);

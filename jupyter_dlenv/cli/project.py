@@ -16,7 +16,7 @@ from ..images.pin import pinned
 from ..images.reference import ImageReference
 from ..images.registry import Registry
 from ..lockfile import FILE_NAME as LOCK_NAME
-from ..lockfile import Lock, lock_of, read_lock, write_lock
+from ..lockfile import Lock, pin, read_lock
 from ..models import EnvironmentSpec
 from ..specfile import SpecFile, find, merged, read
 from .arguments import name_for
@@ -84,13 +84,17 @@ class Project:
         Returns:
             The lock that was written.
         """
-        engine = environments.engine
-        if self.file.build or not isinstance(engine, SupportsImages):
+        if self.file.build:
             return None
-        if not self.update_lock and await asyncio.to_thread(self.lock_path.exists):
+        lock = await pin(
+            environments.engine,
+            self.lock_path,
+            image=self.spec.image,
+            launched=launched,
+            anew=self.update_lock,
+        )
+        if lock is None:
             return None
-        lock = lock_of(self.spec.image, launched, await engine.inspect_image(launched))
-        await asyncio.to_thread(write_lock, self.lock_path, lock)
         if lock.digest:
             _say(f"{self.lock_path} pins {lock.image} as {lock.digest}.")
         else:

@@ -134,6 +134,9 @@ class DlenvProvisioner(KernelProvisionerBase):
                 note=self._note,
                 outlives=self.outlives,
             )
+        if self._prefix and getattr(self.parent, "execution_state", None):
+            # The one before it may have died in a cell, and would be called busy for ever.
+            self.parent.execution_state = "idle"  # type: ignore[union-attr]
         self._prefix = kernel.prefix
         self._running = True
         self._following = asyncio.ensure_future(self._follow(link, directory))

@@ -37,7 +37,7 @@ from .image_handlers import (
     TagsHandler,
 )
 from .ports import ForwardHandler, ForwardsHandler, PortsHandler
-from .project import ProjectHandler
+from .project import LaunchedProject, ProjectHandler
 from .spec_check import invalid_fields, problem
 from .ssh_socket import SshHandler, SshProxyScriptHandler
 from .take_along_handlers import (
@@ -68,15 +68,23 @@ class EnvironmentsHandler(DlenvHandler):
     async def post(self) -> None:
         body = self.read_json()
         build_dir = await self._build_dir(body.pop("build_dir", ""))
+        project_path = body.pop("project", "")
         waits = flag(body, "wait_for_gpus")
         body.pop("wait_for_gpus", None)
         authorize = _public_keys(self.dlenv, body)
         # A longest possible request takes a while to check, and a path may be on a slow disk.
         spec = await asyncio.to_thread(_spec, self.dlenv, body)
+        project = await self._project(project_path, spec) if project_path else None
         line = new_place(spec, build_dir, authorize) if waits else None
-        job = self.dlenv.jobs.launch(spec, build_dir=build_dir, line=line, authorize=authorize)
+        job = self.dlenv.jobs.launch(
+            spec, build_dir=build_dir, line=line, authorize=authorize, project=project
+        )
         self.set_header("Location", url_path_join(self.base_url, API, "jobs", job.id))
         self.send_json(job.to_json(), HTTPStatus.ACCEPTED)
+
+    async def _project(self, path: Any, spec: EnvironmentSpec) -> LaunchedProject | None:
+        root, configuration = Path(self.dlenv.root_dir), self.dlenv.configuration
+        return await asyncio.to_thread(LaunchedProject.opened, root, path, spec, configuration)
 
     async def _build_dir(self, path: Any) -> str:
         """Return a directory of this machine; a relative path begins at the server's root."""
@@ -243,8 +251,8 @@ class SpecHandler(DlenvHandler):
     @needs("read")
     async def post(self) -> None:
         body = self.read_json()
-        body.pop("build_dir", None)
-        body.pop("wait_for_gpus", None)
+        for name in ("build_dir", "project", "wait_for_gpus"):
+            body.pop(name, None)
         keys = {"authorize": body.pop("authorize", ())}
         problems = await asyncio.to_thread(invalid_fields, body)
         spec = None
@@ -255,7 +263,14 @@ class SpecHandler(DlenvHandler):
                 await self.dlenv.environments().check(spec)
             except DlenvError as error:
                 problems.append(problem(error))
-        self.send_json({"spec": spec.to_json() if spec else None, "problems": problems})
+        ssh = self.dlenv.configuration.ssh_settings
+        self.send_json(
+            {
+                "spec": spec.to_json() if spec else None,
+                "problems": problems,
+                "ssh_port": ssh.first_port if ssh else 0,
+            }
+        )
 
 
 class GpusHandler(DlenvHandler):

@@ -8,9 +8,10 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Protocol
 
 from ..environments import Environments
 from ..errors import DlenvError, JobNotFoundError, LaunchCancelledError, NameTakenError
@@ -26,6 +27,15 @@ _LOG_LINES = 2000
 _LINE_LENGTH = 4096
 #: A launch undoes its steps in seconds; an engine that hangs must not hold up the server.
 _STOP_TIMEOUT = 20.0
+#: One question to the engine and one small file.
+_PIN_TIMEOUT = 10.0
+
+
+class Project(Protocol):
+    """What a launch may be of."""
+
+    async def pin(self, environments: Environments, launched: str) -> None:
+        """Note the very image that was launched; fails of nothing that is expected."""
 
 
 class Job:
@@ -111,6 +121,7 @@ class Jobs:
         build_dir: str = "",
         line: PlaceInLine | None = None,
         authorize: tuple[str, ...] = (),
+        project: Project | None = None,
     ) -> Job:
         """Begin a launch.
 
@@ -118,6 +129,7 @@ class Jobs:
             build_dir: Build the image from the Dockerfile there.
             line: Wait in line for GPUs; a server that comes back takes the place over.
             authorize: Public keys that SSH lets in.
+            project: Has its image pinned when the environment is there.
 
         Raises:
             NameTakenError: A job launches an environment of that name now.
@@ -132,14 +144,7 @@ class Jobs:
         job = Job(spec, build_dir=build_dir, line=line)
         self._jobs[job.id] = job
         task = asyncio.create_task(
-            environments.launch(
-                spec,
-                report=lambda report: self._report(job, report),
-                build_dir=build_dir,
-                line=line,
-                authorize=authorize,
-            ),
-            name=f"launch of {spec.name}",
+            self._launch(job, environments, authorize, project), name=f"launch of {spec.name}"
         )
         self._tasks[job.id] = task
         # Not inside the task: one that is cancelled before its first step never runs at all.
@@ -198,6 +203,27 @@ class Jobs:
                 _log.warning("Gave up waiting for the %s to clean up", task.get_name())
             # Their callbacks, which tell how the jobs ended, are due now.
             await asyncio.sleep(0)
+
+    async def _launch(
+        self,
+        job: Job,
+        environments: Environments,
+        authorize: tuple[str, ...],
+        project: Project | None,
+    ) -> Environment:
+        environment = await environments.launch(
+            job.spec,
+            report=lambda report: self._report(job, report),
+            build_dir=job.build_dir,
+            line=job.line,
+            authorize=authorize,
+        )
+        if project is not None:
+            # Too late to cancel: the environment is there, whether its image is pinned or not.
+            with suppress(asyncio.CancelledError, asyncio.TimeoutError):
+                pinning = project.pin(environments, environment.spec.image)
+                await asyncio.wait_for(pinning, _PIN_TIMEOUT)
+        return environment
 
     def _report(self, job: Job, report: Progress) -> None:
         job.log.append(report.log)

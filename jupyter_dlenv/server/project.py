@@ -1,21 +1,25 @@
-"""What the launch form is told of a project: its ``dlenv.toml``, ready to be launched."""
+"""A project in the launch form: its ``dlenv.toml``, ready to be launched, and its lock."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..configuration import Configuration
-from ..errors import InvalidSpecError, InvalidSpecFileError
+from ..environments import Environments
+from ..errors import DlenvError, InvalidSpecError, InvalidSpecFileError
 from ..images.catalogue import Catalogue
 from ..lockfile import FILE_NAME as LOCK_NAME
-from ..lockfile import read_lock
+from ..lockfile import pin, read_lock
 from ..models import EnvironmentSpec
 from ..naming import name_for
-from ..specfile import SpecFile, find, read
+from ..specfile import FILE_NAME, SpecFile, find, read
 from .base import DlenvHandler, needs
+
+_log = logging.getLogger(__name__)
 
 
 class ProjectHandler(DlenvHandler):
@@ -31,12 +35,64 @@ class ProjectHandler(DlenvHandler):
         self.send_json({"project": project})
 
 
+class LaunchedProject:
+    """A project that is being launched: its image is pinned, as on the command line."""
+
+    def __init__(self, file: SpecFile, image: str) -> None:
+        self._file = file
+        self._image = image
+
+    @classmethod
+    def opened(
+        cls, root: Path, path: Any, spec: EnvironmentSpec, configuration: Configuration
+    ) -> LaunchedProject | None:
+        """Return the project that a launch is of, unless there is nothing to pin.
+
+        Args:
+            root: Of the server's files; nothing outside of it is read or written.
+            path: Of the ``dlenv.toml``, as the form was told it.
+            spec: With the image that was asked for, which need not be the project's any more.
+
+        Raises:
+            InvalidSpecError: It is no path of a ``dlenv.toml``.
+            InvalidSpecFileError: It cannot be read, or belongs to somebody else.
+        """
+        if not isinstance(path, str) or "\0" in path or Path(path).name != FILE_NAME:
+            raise InvalidSpecError(f"project is the path of a {FILE_NAME}.")
+        directory = (root / path).parent.resolve()
+        if not _is_shown(directory, root):
+            # The form tells of one above the root, too.
+            return None
+        found = find(directory)
+        if found is None or found.parent != directory:
+            raise InvalidSpecError(f"There is no {directory / FILE_NAME}.")
+        file = read(found, engines=("docker", *configuration.engines))
+        said = file.spec(name=spec.name).image
+        # A spec that is pinned comes from a lock.
+        return None if file.build or spec.image != said else cls(file, said)
+
+    async def pin(self, environments: Environments, launched: str) -> None:
+        """Write the lock, unless there is one; a launch does not fail of that."""
+        path = self._file.directory / LOCK_NAME
+        try:
+            lock = await pin(environments.engine, path, image=self._image, launched=launched)
+        except (DlenvError, OSError) as error:
+            _log.warning("%s was not written: %s", path, error)
+        else:
+            if lock is not None:
+                _log.info("%s pins %s", path, lock.image)
+
+
 def _below(root: Path, path: str) -> Path:
     """Return a directory that the server shows its user, and no other."""
     directory = (root / path.lstrip("/")).resolve()
-    if not directory.is_relative_to(root.resolve()):
+    if not _is_shown(directory, root):
         raise InvalidSpecError("path is a directory below the server's own.")
     return directory
+
+
+def _is_shown(directory: Path, root: Path) -> bool:
+    return directory.is_relative_to(root.resolve())
 
 
 def _look(

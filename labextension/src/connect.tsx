@@ -8,8 +8,8 @@ import { EnvironmentState } from './environmentItem';
 import { imageName } from './format';
 import { Command, CopyButton, Mark } from './parts';
 import { Ports } from './ports';
-import { rove } from './roving';
 import { paragraph } from './sentences';
+import { Segmented } from './segmented';
 import { type IServices, useServices, useShown, useSignal } from './services';
 import type { View } from './view';
 import type { IFailure } from './wire';
@@ -126,25 +126,13 @@ function Ways(props: { readonly connection: IConnection }): JSX.Element {
           <h2 className="jp-DLEnv-h2" id="jp-DLEnv-h-where">
             {trans.__('Where are you?')}
           </h2>
-          <div
-            className="jp-DLEnv-seg"
-            role="radiogroup"
-            aria-labelledby="jp-DLEnv-h-where"
-            onKeyDown={event => rove(event, '[role=radio]')?.click()}
-          >
-            {places.map(known => (
-              <button
-                key={known}
-                type="button"
-                role="radio"
-                aria-checked={known === place}
-                tabIndex={known === place ? 0 : -1}
-                onClick={() => setPlace(known)}
-              >
-                {words[known]}
-              </button>
-            ))}
-          </div>
+          <Segmented
+            labelledBy="jp-DLEnv-h-where"
+            values={places}
+            value={place}
+            word={known => words[known]}
+            onChange={setPlace}
+          />
         </div>
       )}
       {block && !isKnown && (
@@ -155,7 +143,7 @@ function Ways(props: { readonly connection: IConnection }): JSX.Element {
             <CopyButton kind="small" text={block.text} />
           </h2>
           <div className="jp-DLEnv-code">
-            <pre tabIndex={0} aria-label="~/.ssh/config">
+            <pre tabIndex={0} aria-label={trans.__('SSH configuration')}>
               <Config text={block.text} />
             </pre>
           </div>

@@ -3,15 +3,17 @@
  */
 import * as React from 'react';
 
+import { Advice } from './advice';
 import { failureOf } from './api';
 import { EngineSelect } from './engineSelect';
-import { Button, Command, CopyButton, State, type Tone } from './parts';
+import { facts } from './format';
+import { Button, CopyButton, State, type Tone } from './parts';
 import type { StrokeName } from './icons';
 import { paragraph } from './sentences';
 import { type IServices, useServices, useSignal } from './services';
 import type { IFailure } from './wire';
 import type { IFinding } from './wireDoctor';
-import { commandsIn, Words } from './words';
+import { Words } from './words';
 
 /** Passed checks that are shown without asking. */
 const PASSED = 2;
@@ -170,14 +172,7 @@ function Check(props: { readonly finding: IFinding }): JSX.Element {
               <Words>{finding.cause}</Words>
             </p>
           )}
-          {finding.fix && (
-            <p>
-              <Words>{finding.fix}</Words>
-            </p>
-          )}
-          {commandsIn(finding.fix).map(command => (
-            <Command key={command} text={command} />
-          ))}
+          {finding.fix && <Advice>{finding.fix}</Advice>}
           {finding.detail && <pre tabIndex={0}>{finding.detail}</pre>}
         </div>
       )}
@@ -212,13 +207,14 @@ function counts(
     findings.filter(finding => finding.severity === severity).length;
   const errors = count('error');
   const warnings = count('warning');
-  return [
-    errors > 0 ? trans.__('%1 failed', errors) : '',
-    warnings > 0 ? trans._n('%1 warning', '%1 warnings', warnings) : '',
-    trans.__('%1 passed', count('ok'))
-  ]
-    .filter(Boolean)
-    .join(', ');
+  return facts(
+    [
+      errors > 0 ? trans.__('%1 failed', errors) : '',
+      warnings > 0 ? trans._n('%1 warning', '%1 warnings', warnings) : '',
+      trans.__('%1 passed', count('ok'))
+    ],
+    trans
+  );
 }
 
 function look(

@@ -8,6 +8,7 @@ import { COMMANDS } from './commandIds';
 import {
   duration,
   gpuMemory,
+  list,
   percent,
   ratio,
   roughDuration,
@@ -29,6 +30,7 @@ export const EnvironmentItem = React.memo(function EnvironmentItem(props: {
   const { actions, trans, run, menu } = useServices();
   const action = useSignal(actions.changed, () => actions.of(environment.name));
   const { name } = environment;
+  const taken = useTaken(environment);
   const args = { name };
   const isRunning = environment.status === 'running' && !action;
   const more = React.useRef<HTMLButtonElement>(null);
@@ -76,7 +78,9 @@ export const EnvironmentItem = React.memo(function EnvironmentItem(props: {
         <LiveGpus environment={environment} />
       )}
       {isRunning && <Kernels environment={environment} />}
-      {!isRunning && !action && <Reason environment={environment} />}
+      {!isRunning && !action && (
+        <Reason environment={environment} taken={taken} />
+      )}
       <div className="jp-DLEnv-acts">
         {isRunning ? (
           <>
@@ -106,9 +110,15 @@ export const EnvironmentItem = React.memo(function EnvironmentItem(props: {
           environment.status === 'stopped' && (
             <Button
               kind="small"
-              label={trans.__('Start')}
+              label={
+                taken.length > 0
+                  ? trans.__('Use other GPUs')
+                  : trans.__('Start')
+              }
               disabled={action !== null}
-              onClick={() => run(COMMANDS.start, args)}
+              onClick={() =>
+                run(taken.length > 0 ? COMMANDS.recreate : COMMANDS.start, args)
+              }
             />
           )
         )}
@@ -165,14 +175,17 @@ export function Uptime(props: { readonly since: number }): JSX.Element {
 
 export function LiveGpus(props: {
   readonly environment: IEnvironment;
-}): JSX.Element {
+}): JSX.Element | null {
   const { gpus, trans } = useServices();
   const mine = useSignal(gpus.changed, () => gpus.of(props.environment));
+  if (mine.length === 0) {
+    return null;
+  }
   return (
     <ul className="jp-DLEnv-live">
       {mine.map(gpu => (
         <li key={gpu.uuid}>
-          <span className="jp-DLEnv-muted">GPU {gpu.index}</span>
+          <span className="jp-DLEnv-muted">{`GPU ${gpu.index}`}</span>
           <Meter
             label={trans.__('Memory')}
             value={ratio(gpu.memoryUsed, gpu.memoryTotal)}
@@ -232,10 +245,31 @@ function Kernels(props: {
   );
 }
 
+/**
+ * Which GPUs of a stopped environment others have meanwhile, by their numbers.
+ */
+function useTaken(environment: IEnvironment): readonly string[] {
+  const { gpus } = useServices();
+  return useSignal(gpus.changed, () =>
+    environment.status !== 'stopped'
+      ? []
+      : (gpus.board?.gpus ?? [])
+          .filter(
+            gpu =>
+              environment.gpuUuids.includes(gpu.uuid) &&
+              gpu.state !== 'free' &&
+              gpu.environment !== environment.name
+          )
+          .map(gpu => String(gpu.index))
+  );
+}
+
 function Reason(props: {
   readonly environment: IEnvironment;
+  readonly taken: readonly string[];
 }): JSX.Element | null {
   const { trans } = useServices();
+  const { taken } = props;
   const { status, outOfMemory, exitCode } = props.environment;
   if (status !== 'stopped') {
     return null;
@@ -254,6 +288,17 @@ function Reason(props: {
       {isPlanned
         ? trans.__('Its files are kept.')
         : trans.__('It ended with code %1. Its files are kept.', exitCode)}
+      {taken.length > 0 && (
+        <>
+          <br />
+          {trans._n(
+            'Its GPU %2 is taken now.',
+            'Its GPUs %2 are taken now.',
+            taken.length,
+            list(taken, trans)
+          )}
+        </>
+      )}
     </p>
   );
 }

@@ -3,15 +3,16 @@
  */
 import * as React from 'react';
 
+import { Advice } from './advice';
 import { failureOf } from './api';
 import { COMMANDS } from './commandIds';
 import { Checks, report, useFindings } from './doctor';
-import { Button, Command, CopyButton, Icon } from './parts';
+import { Button, CopyButton, Icon } from './parts';
 import { paragraph } from './sentences';
 import { useServices } from './services';
 import type { IFailure, JSONRecord } from './wire';
 import type { IJob } from './wireJobs';
-import { commandsIn, Words } from './words';
+import { Words } from './words';
 
 export function Failure(props: { readonly job: IJob }): JSX.Element {
   const { job } = props;
@@ -48,14 +49,7 @@ export function Failure(props: { readonly job: IJob }): JSX.Element {
             <Words>{failure.message}</Words>
           </span>
         </h2>
-        {failure.hint && (
-          <p>
-            <Words>{failure.hint}</Words>
-          </p>
-        )}
-        {commandsIn(failure.hint).map(command => (
-          <Command key={command} text={command} />
-        ))}
+        {failure.hint && <Advice>{failure.hint}</Advice>}
         <div className="jp-DLEnv-row">
           <Button
             kind="accept"

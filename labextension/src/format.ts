@@ -32,6 +32,20 @@ export function gpuMemory(used: number, total: number): string {
   return `${Math.round(used / GIB)} / ${Math.round(total / GIB)}${NBSP}GB`;
 }
 
+/**
+ * A GPU's model as the driver calls it: `H100 80 GB HBM3`.
+ */
+export function gpuModel(name: string): string {
+  return name.replace(/^NVIDIA /, '').replace(/(\d)GB\b/, `$1${NBSP}GB`);
+}
+
+/**
+ * Memory of the host, counted as that of a GPU is: what people type as "8g" is "8 GB".
+ */
+export function memory(bytes: number): string {
+  return `${+(bytes / GIB).toFixed(1)}${NBSP}GB`;
+}
+
 export function percent(value: number): string {
   return `${Math.round(value)}${NBSP}%`;
 }
@@ -94,6 +108,26 @@ export function roughDuration(
 
 function two(large: string, rest: number, small: string): string {
   return rest > 0 ? `${large} ${small}` : large;
+}
+
+/**
+ * Several facts about one thing, without those that are empty.
+ */
+export function facts(
+  words: readonly string[],
+  trans: TranslationBundle
+): string {
+  return words.filter(Boolean).join(trans._p('between facts', ', '));
+}
+
+/**
+ * Things of one kind: numbers, names.
+ */
+export function list(
+  items: readonly string[],
+  trans: TranslationBundle
+): string {
+  return items.join(trans._p('between things', ', '));
 }
 
 export interface IImageName {

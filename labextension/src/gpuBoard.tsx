@@ -3,11 +3,12 @@
  */
 import * as React from 'react';
 
+import { facts, gpuModel } from './format';
 import { GpuTile } from './gpuTile';
 import type { LaunchModel } from './launchModel';
 import { Icon } from './parts';
 import { rove } from './roving';
-import { useServices, useSignal } from './services';
+import { type IServices, useServices, useSignal } from './services';
 import type { IBoard, IDevice } from './wireGpus';
 
 export function GpuBoard(props: { readonly model: LaunchModel }): JSX.Element {
@@ -32,7 +33,7 @@ export function GpuBoard(props: { readonly model: LaunchModel }): JSX.Element {
   return (
     <>
       <h2 className="jp-DLEnv-h2" id="jp-DLEnv-h-gpu">
-        {trans.__('GPUs')} <small>{board && headline(board)}</small>
+        {trans.__('GPUs')} <small>{board && headline(board, trans)}</small>
       </h2>
       {board && board.gpus.length === 0 ? (
         <p className="jp-DLEnv-muted">
@@ -77,6 +78,7 @@ export function GpuBoard(props: { readonly model: LaunchModel }): JSX.Element {
                 gpu={gpu}
                 partner={partnerOf(gpu.index, board)}
                 isStop={position === 0}
+                showsModel={modelsOf(board).length > 1}
                 taken={taken}
                 onPick={pick}
               />
@@ -136,16 +138,33 @@ function Stepper(props: {
   );
 }
 
-/** `8 × H100 80GB HBM3`, if all are alike. */
-function headline(board: IBoard): string {
-  // A lost one does not tell its name.
-  const names = new Set(board.gpus.map(gpu => gpu.name).filter(Boolean));
-  const name = [...names][0]?.replace(/^NVIDIA /, '');
-  return names.size === 1 && name
-    ? `${board.gpus.length} × ${name}`
-    : board.gpus.length > 0
-      ? String(board.gpus.length)
-      : '';
+/** `8 × H100 80 GB HBM3, paired by NVLink` */
+function headline(board: IBoard, trans: IServices['trans']): string {
+  const models = modelsOf(board);
+  const count = board.gpus.length;
+  const linked = board.nvlinks.flat();
+  const isPaired = new Set(linked).size === linked.length;
+  return facts(
+    [
+      models.length === 1
+        ? `${count} × ${models[0]}`
+        : count > 0
+          ? `${count}`
+          : '',
+      linked.length === 0
+        ? ''
+        : isPaired
+          ? trans.__('paired by NVLink')
+          : trans.__('joined by NVLink')
+    ],
+    trans
+  );
+}
+
+/** A lost one does not tell what it is. */
+function modelsOf(board: IBoard): readonly string[] {
+  const names = board.gpus.map(gpu => gpuModel(gpu.name));
+  return [...new Set(names)].filter(Boolean);
 }
 
 /** The one that NVLink joins a GPU to, if there is room for a line between the two. */

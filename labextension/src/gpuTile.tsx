@@ -3,7 +3,7 @@
  */
 import * as React from 'react';
 
-import { gpuMemory, percent, ratio } from './format';
+import { facts, gpuMemory, gpuModel, percent, ratio } from './format';
 import type { StrokeName } from './icons';
 import { Icon, Meter, State, type Tone } from './parts';
 import { rove } from './roving';
@@ -17,6 +17,8 @@ interface ITileProps {
   /** UUIDs of all that the launch would take. */
   readonly taken: readonly string[];
   readonly isStop: boolean;
+  /** Whether it is of another kind than its neighbours. */
+  readonly showsModel: boolean;
   readonly onPick: (device: IDevice, name: string) => void;
 }
 
@@ -30,7 +32,7 @@ export const GpuTile = React.memo(function GpuTile(
   const { icon, word, tone } = stateOf(gpu, isTaken, trans);
   const isBroken = gpu.state === 'lost' || gpu.state === 'error';
   const isSliced = gpu.mig.some(part => taken.includes(part.uuid));
-  const note = isSliced ? '' : noteOf(gpu, trans);
+  const note = isSliced ? '' : noteOf(gpu, props.showsModel, trans);
   const isParted = gpu.state === 'mig';
   return (
     <div
@@ -40,7 +42,7 @@ export const GpuTile = React.memo(function GpuTile(
         ? { role: 'group' }
         : { role: 'checkbox', 'aria-checked': isTaken })}
       aria-disabled={gpu.state !== 'free' && !isTaken}
-      aria-label={[`GPU ${gpu.index}`, word, note].filter(Boolean).join(', ')}
+      aria-label={facts([`GPU ${gpu.index}`, word, note], trans)}
       data-state={gpu.state}
       tabIndex={props.isStop ? 0 : -1}
       onClick={onPick}
@@ -52,7 +54,7 @@ export const GpuTile = React.memo(function GpuTile(
       }}
     >
       <header>
-        <b>GPU {gpu.index}</b>
+        <b>{`GPU ${gpu.index}`}</b>
         <State icon={icon} tone={tone}>
           {word}
         </State>
@@ -100,6 +102,7 @@ function isSame(before: ITileProps, now: ITileProps): boolean {
     before.taken === now.taken &&
     before.partner === now.partner &&
     before.isStop === now.isStop &&
+    before.showsModel === now.showsModel &&
     before.onPick === now.onPick &&
     JSON.stringify(before.gpu) === JSON.stringify(now.gpu)
   );
@@ -200,13 +203,17 @@ function stateOf(
   }
 }
 
-function noteOf(gpu: IGpu, trans: IServices['trans']): string {
+function noteOf(
+  gpu: IGpu,
+  showsModel: boolean,
+  trans: IServices['trans']
+): string {
   if (gpu.environment) {
     return trans.__('Your environment %1', gpu.environment);
   }
   switch (gpu.state) {
     case 'free':
-      return gpu.name.replace(/^NVIDIA /, '');
+      return showsModel ? gpuModel(gpu.name) : '';
     case 'mig':
       return trans.__('Not counted; pick a slice yourself');
     case 'lost':
@@ -215,10 +222,13 @@ function noteOf(gpu: IGpu, trans: IServices['trans']): string {
       );
     case 'busy':
       return gpu.processes > 0
-        ? [
-            ...gpu.users,
-            trans._n('%1 process', '%1 processes', gpu.processes)
-          ].join(', ')
+        ? facts(
+            [
+              ...gpu.users,
+              trans._n('%1 process', '%1 processes', gpu.processes)
+            ],
+            trans
+          )
         : gpu.reason;
     default:
       return gpu.reason;

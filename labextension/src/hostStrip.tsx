@@ -3,8 +3,8 @@
  */
 import * as React from 'react';
 
-import { ratio } from './format';
-import { useServices, useSignal } from './services';
+import { facts, list, ratio } from './format';
+import { type IServices, useServices, useSignal } from './services';
 import type { IGpu } from './wireGpus';
 
 export function HostStrip(): JSX.Element | null {
@@ -31,7 +31,7 @@ export function HostStrip(): JSX.Element | null {
         }}
       >
         {board.gpus.map(gpu => (
-          <span key={gpu.index} className={kind(gpu)} title={title(gpu)}>
+          <span key={gpu.index} className={kind(gpu)} title={title(gpu, trans)}>
             <i
               style={{
                 width: `${ratio(gpu.memoryUsed, gpu.memoryTotal) * 100}%`
@@ -60,7 +60,7 @@ function kind(gpu: IGpu): string {
   }
 }
 
-function title(gpu: IGpu): string {
-  const who = gpu.environment || gpu.users.join(', ') || gpu.reason;
-  return [`GPU ${gpu.index}`, gpu.name, who].filter(Boolean).join(', ');
+function title(gpu: IGpu, trans: IServices['trans']): string {
+  const who = gpu.environment || list(gpu.users, trans) || gpu.reason;
+  return facts([`GPU ${gpu.index}`, gpu.name, who], trans);
 }

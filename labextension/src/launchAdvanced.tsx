@@ -5,6 +5,7 @@
 import * as React from 'react';
 
 import { EngineSelect } from './engineSelect';
+import { EXAMPLES, ROOT } from './examples';
 import type { LaunchModel } from './launchModel';
 import { Button, Icon } from './parts';
 import { paragraph } from './sentences';
@@ -72,7 +73,7 @@ function Mounts(props: { readonly model: LaunchModel }): JSX.Element {
         <div className="jp-DLEnv-pair" key={index}>
           <Input
             label={trans.__('Directory of this machine')}
-            placeholder="/data"
+            placeholder={EXAMPLES.directory}
             value={mount.source}
             onChange={source =>
               set(index, {
@@ -84,7 +85,7 @@ function Mounts(props: { readonly model: LaunchModel }): JSX.Element {
           />
           <Input
             label={trans.__('Directory inside')}
-            placeholder="/data"
+            placeholder={EXAMPLES.directory}
             value={mount.target}
             onChange={target => set(index, { target })}
           />
@@ -176,13 +177,13 @@ function Variables(props: { readonly model: LaunchModel }): JSX.Element {
         <div className="jp-DLEnv-pair" key={index}>
           <Input
             label={trans.__('Name of the variable')}
-            placeholder="WANDB_MODE"
+            placeholder={EXAMPLES.variable}
             value={variable.name}
             onChange={name => set(index, { name })}
           />
           <Input
             label={trans.__('Value of the variable')}
-            placeholder="offline"
+            placeholder={EXAMPLES.value}
             value={variable.value}
             onChange={value => set(index, { value })}
           />
@@ -210,7 +211,7 @@ function SharedMemory(props: { readonly model: LaunchModel }): JSX.Element {
       <div className="jp-DLEnv-half">
         <Input
           label={trans.__('Shared memory')}
-          placeholder="8g"
+          placeholder={EXAMPLES.memory}
           value={model.choice.sharedMemory}
           isInvalid={model.problem('shm_size') !== null}
           onChange={sharedMemory => model.update({ sharedMemory })}
@@ -236,7 +237,7 @@ function User(props: { readonly model: LaunchModel }): JSX.Element {
         >
           <option value="caller">{trans.__('You, as here')}</option>
           <option value="image">{trans.__('As the image says')}</option>
-          <option value="root">root</option>
+          <option value={ROOT}>{ROOT}</option>
           {!USERS.includes(model.choice.user) && (
             <option>{model.choice.user}</option>
           )}

@@ -244,7 +244,8 @@ export class LaunchModel implements IDisposable {
         ? null
         : {
             spec: null,
-            problems: [{ ...failureOf(error), field: '' }]
+            problems: [{ ...failureOf(error), field: '' }],
+            sshPort: 0
           };
     }
     this._changed.emit();

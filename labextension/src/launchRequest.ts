@@ -286,7 +286,9 @@ function hidden(project: IProject | null): JSONRecord {
   const entries = Object.entries(project?.spec ?? {});
   return {
     ...Object.fromEntries(entries.filter(([key]) => !SHOWN.includes(key))),
-    ...(project?.buildDir ? { build_dir: project.buildDir } : {})
+    ...(project?.buildDir ? { build_dir: project.buildDir } : {}),
+    // Its lock is written when the environment is there.
+    ...(project ? { project: project.path } : {})
   };
 }
 

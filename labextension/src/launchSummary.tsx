@@ -3,14 +3,14 @@
  */
 import * as React from 'react';
 
-import { gigabytes, size } from './format';
+import { facts, gigabytes, list, memory, size } from './format';
 import type { LaunchModel } from './launchModel';
 import { FieldError } from './launchAdvanced';
 import { sliceName } from './gpuTile';
-import { Button, Fact, Icon } from './parts';
+import { Button, Fact, Icon, State } from './parts';
 import { paragraph } from './sentences';
 import { useServices } from './services';
-import { text, texts } from './wire';
+import { texts } from './wire';
 import type { ISheet } from './wireImages';
 
 export function Summary(props: {
@@ -90,7 +90,7 @@ function Note(props: { readonly model: LaunchModel }): JSX.Element {
       )}
       {licence && (
         <p>
-          {trans.__('Launching accepts the licence of the image:')}{' '}
+          {trans.__('Launching accepts the licence of the image: ')}
           {licenceUrl ? (
             <a href={licenceUrl} target="_blank" rel="noreferrer">
               {licence}
@@ -179,6 +179,8 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
   const spec = model.checked?.spec;
   const mounts = spec ? texts(spec, 'mounts') : [];
   const ports = spec ? texts(spec, 'ports') : [];
+  const bytes = spec?.['shm_size'];
+  const sshPort = model.checked?.sshPort ?? 0;
   const taken = (gpus.board?.gpus ?? []).flatMap(gpu => [
     ...(model.taken.includes(gpu.uuid) ? [String(gpu.index)] : []),
     ...gpu.mig
@@ -193,13 +195,13 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
           {model.count === 0 && choice.devices.length === 0
             ? trans.__('none')
             : taken.length > 0
-              ? taken.join(', ')
+              ? list(taken, trans)
               : String(choice.gpus)}
         </Fact>
         {choice.project && (
           <Fact
             label={trans.__('Project')}
-            note={choice.project.beyond.join(', ')}
+            note={list(choice.project.beyond, trans)}
           >
             <span className="jp-DLEnv-path" title={choice.project.path}>
               <bdi>{choice.project.path}</bdi>
@@ -212,14 +214,15 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
             <Fact
               key={mount}
               label={trans.__('Mount')}
-              note={[
-                target === source
-                  ? trans.__('at the same path')
-                  : trans.__('as %1', target),
-                mode === 'ro' ? trans.__('read only') : ''
-              ]
-                .filter(Boolean)
-                .join(', ')}
+              note={facts(
+                [
+                  target === source
+                    ? trans.__('at the same path')
+                    : trans.__('as %1', target),
+                  mode === 'ro' ? trans.__('read only') : ''
+                ],
+                trans
+              )}
             >
               <span className="jp-DLEnv-path" title={source}>
                 <bdi>{source}</bdi>
@@ -255,19 +258,25 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
               ? trans.__('as the image says')
               : choice.user}
         </Fact>
+        {sshPort > 0 && (
+          <Fact label={trans.__('SSH')} note={trans.__('this machine only')}>
+            {trans.__('port %1, or the next free', sshPort)}
+          </Fact>
+        )}
         <Fact label={trans.__('Shared memory')}>
-          {spec ? memory(spec) : choice.sharedMemory}
+          {model.problem('shm_size') ? (
+            <State icon="error" tone="bad">
+              {choice.sharedMemory}
+            </State>
+          ) : typeof bytes === 'number' ? (
+            memory(bytes)
+          ) : (
+            choice.sharedMemory
+          )}
         </Fact>
       </dl>
     </>
   );
-}
-
-function memory(spec: Parameters<typeof text>[0]): string {
-  const bytes = spec['shm_size'];
-  return typeof bytes === 'number'
-    ? `${+(bytes / 1024 ** 3).toFixed(1)}\u00a0GiB`
-    : '';
 }
 
 /** A suggestion is a tag, or a whole reference. */

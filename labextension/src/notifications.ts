@@ -96,11 +96,13 @@ export async function notifyOfKernelExit(
             .then(log =>
               showDialog({
                 title: said.message,
-                body: createElement(
-                  'pre',
-                  { className: 'jp-DLEnv-lastwords', tabIndex: 0 },
-                  log || trans.__('It wrote nothing.')
-                ),
+                body: log
+                  ? createElement(
+                      'pre',
+                      { className: 'jp-DLEnv-lastwords', tabIndex: 0 },
+                      log
+                    )
+                  : trans.__('It wrote nothing.'),
                 buttons: [Dialog.okButton({ label: trans.__('Close') })]
               })
             )

@@ -3,11 +3,12 @@
  */
 import * as React from 'react';
 
+import { Advice } from './advice';
 import { COMMANDS } from './commandIds';
-import { Button, Command, Icon, State } from './parts';
+import { Button, Icon, State } from './parts';
 import { useServices, useSignal } from './services';
 import type { IFailure } from './wire';
-import { commandsIn, Words } from './words';
+import { Words } from './words';
 
 export function Obstacle(props: {
   readonly failure: IFailure;
@@ -25,14 +26,7 @@ export function Obstacle(props: {
       <h3>
         <Words>{failure.message}</Words>
       </h3>
-      {failure.hint && (
-        <p className="jp-DLEnv-muted">
-          <Words>{failure.hint}</Words>
-        </p>
-      )}
-      {commandsIn(failure.hint).map(command => (
-        <Command key={command} text={command} wraps />
-      ))}
+      {failure.hint && <Advice wraps>{failure.hint}</Advice>}
       <div className="jp-DLEnv-row">
         <Button
           kind="accept"

@@ -9,7 +9,13 @@ import { duration, gigabytes, imageName, ratio, summary } from './format';
 import { Layers } from './layers';
 import { Button, CopyButton, Icon, Mark, Meter, State } from './parts';
 import { phaseWord } from './phases';
-import { useNow, useServices, useShown, useSignal } from './services';
+import {
+  type IServices,
+  useNow,
+  useServices,
+  useShown,
+  useSignal
+} from './services';
 import type { View } from './view';
 import { hasEnded, type IJob, type Phase, PHASES } from './wireJobs';
 
@@ -86,7 +92,7 @@ function Head(props: { readonly job: IJob }): JSX.Element {
       </span>
       {job.phase === 'failed' && (
         <State icon="error" tone="bad">
-          {trans.__('Failed')}
+          {trans.__('Failed while %1', inSentence(lastPhase(job), trans))}
         </State>
       )}
       <span className="jp-DLEnv-grow" />
@@ -154,7 +160,9 @@ function Total(props: { readonly job: IJob }): JSX.Element {
   const { job } = props;
   const { trans } = useServices();
   const isPull = job.phase === 'pulling';
-  const value = job.total > 0 ? ratio(job.current, job.total) : null;
+  // A step is named when it begins, and is not done by that.
+  const done = isPull ? job.current : job.current - 0.5;
+  const value = job.total > 0 ? ratio(done, job.total) : null;
   const words =
     job.total === 0
       ? job.message
@@ -302,6 +310,16 @@ function LogDrawer(props: {
       )}
     </section>
   );
+}
+
+function inSentence(phase: Phase, trans: IServices['trans']): string {
+  const word = phaseWord(phase, trans);
+  return word.charAt(0).toLowerCase() + word.slice(1);
+}
+
+/** What a launch did when it failed. */
+function lastPhase(job: IJob): Phase {
+  return PHASES[phaseReached(job, PHASES)] ?? 'queued';
 }
 
 function hasLog(job: IJob): boolean {

@@ -5,10 +5,11 @@ import * as React from 'react';
 
 import { failureOf } from './api';
 import { EnvironmentState } from './environmentItem';
+import { EXAMPLES } from './examples';
 import { gigabytes, imageName, ratio } from './format';
 import { Button, CopyButton, Icon, Mark, Meter } from './parts';
-import { rove } from './roving';
 import { paragraph } from './sentences';
+import { Segmented } from './segmented';
 import { type IServices, useServices, useSignal } from './services';
 import type { IFailure } from './wire';
 import {
@@ -64,26 +65,14 @@ function AsFile(props: { readonly name: string }): JSX.Element {
       <h2 className="jp-DLEnv-h2" id="jp-DLEnv-h-export">
         {trans.__('As a file for another tool')}
       </h2>
-      <div
-        className="jp-DLEnv-seg"
-        role="radiogroup"
-        aria-labelledby="jp-DLEnv-h-export"
-        onKeyDown={event => rove(event, '[role=radio]')?.click()}
-      >
-        {TARGETS.map(known => (
-          <button
-            key={known}
-            type="button"
-            role="radio"
-            aria-checked={known === target}
-            tabIndex={known === target ? 0 : -1}
-            data-first-focus={known === target ? '' : undefined}
-            onClick={() => setTarget(known)}
-          >
-            {targetWord(known, trans)}
-          </button>
-        ))}
-      </div>
+      <Segmented
+        labelledBy="jp-DLEnv-h-export"
+        values={TARGETS}
+        value={target}
+        word={known => targetWord(known, trans)}
+        isFirst
+        onChange={setTarget}
+      />
       {failure && <Refusal failure={failure} />}
       {done && (
         <>
@@ -166,7 +155,7 @@ function AsImage(props: { readonly name: string }): JSX.Element {
           <span>{trans.__('Name of the image')}</span>
           <input
             className="jp-DLEnv-input"
-            placeholder="registry.example.com/team/bert:1"
+            placeholder={EXAMPLES.image}
             spellCheck={false}
             value={image}
             onChange={event => setImage(event.target.value)}

@@ -75,6 +75,8 @@ export interface ICheckedSpec {
   /** With all defaults; `null` where there are problems. */
   readonly spec: JSONRecord | null;
   readonly problems: readonly IProblem[];
+  /** The first that is tried; 0 if none is published. */
+  readonly sshPort: number;
 }
 
 export function parseBoard(answer: unknown): IBoard {
@@ -94,6 +96,7 @@ export function parseCheckedSpec(answer: unknown): ICheckedSpec {
   const top = asObject(answer, 'the top');
   return {
     spec: isObject(top['spec']) ? top['spec'] : null,
+    sshPort: number(top, 'ssh_port'),
     problems: asList(top, 'problems', (value, path) => {
       const item = asObject(value, path);
       const failure = asFailure(item);

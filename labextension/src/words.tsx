@@ -15,13 +15,36 @@ export function spans(sentence: string): readonly ISpan[] {
     .filter(span => span.text !== '');
 }
 
+export interface IPassage {
+  readonly text: string;
+  readonly isCommand: boolean;
+}
+
 /**
- * The parts of a sentence that somebody would copy into a terminal.
+ * A text in pieces: what somebody would copy into a terminal, and what stands between.
  */
-export function commandsIn(sentence: string): readonly string[] {
-  return spans(sentence)
-    .filter(span => span.isCode && /^[\w./-]+ \S/.test(span.text))
-    .map(span => span.text);
+export function passages(text: string): readonly IPassage[] {
+  const pieces: IPassage[] = [];
+  let between = '';
+  const close = (): void => {
+    // What joined the sentence to the command before it says nothing on a line of its own.
+    const rest =
+      pieces.length > 0 ? between.replace(/^[\s.,;:。，；：]+/, '') : between;
+    if (rest.trim()) {
+      pieces.push({ text: rest.trim(), isCommand: false });
+    }
+    between = '';
+  };
+  for (const span of spans(text)) {
+    if (span.isCode && /^[\w./-]+ \S/.test(span.text)) {
+      close();
+      pieces.push({ text: span.text, isCommand: true });
+    } else {
+      between += span.isCode ? `\`${span.text}\`` : span.text;
+    }
+  }
+  close();
+  return pieces;
 }
 
 export function Words(props: { readonly children: string }): JSX.Element {

@@ -28,8 +28,11 @@ from .showroom import (
     breathing,
     failed,
     many_environments,
+    no_gpus,
+    nothing_leased,
     preparing,
     pulling,
+    ready,
 )
 from .views import LAB_LOADS, form, open_lab, open_sidebar, panel, row, run_command
 
@@ -96,6 +99,8 @@ def main() -> None:
         for look, others in (
             (Look(suffix="-high-contrast", theme=HIGH_CONTRAST), (forms, launches, connecting)),
             (Look(), (notebook_7,)),
+            (Look(suffix="-dark", theme=DARK), (notebook_7,)),
+            (CHINESE, (notebook_7,)),
         ):
             look.choose(lab)
             for group in others:
@@ -135,12 +140,20 @@ def forms(browser: Browser, lab: Lab, look: Look) -> None:
         shoot(page, "form-project-and-slice", look)
     wrong = problem("shm_size", "The shared memory needs at least 1 MiB.", "Try 8g.")
     room = Showroom(problems=[wrong])
-    with at(browser, lab, room, height=1300) as page:
+    with at(browser, lab, room, height=1420) as page:
         # A field that is wrong opens the advanced part by itself.
         fill_form(page, look)
         add_rows(page, look)
         form(page).get_by_label(look.say("Shared memory")).fill("700")
         shoot(page, "form-advanced", look)
+    with at(browser, lab, Showroom(environments=[], board=no_gpus)) as page:
+        run_command(page, "dlenv:create-environment")
+        form(page).get_by_role("button", name="PyTorch Training").click()
+        expect(form(page).get_by_role("radio", name="25.10-py3")).to_be_visible()
+        shoot(page, "form-no-gpus", look)
+    with at(browser, lab, Showroom(), width=1000, height=1300) as page:
+        fill_form(page, look)
+        shoot(page, "form-narrow", look)
 
 
 def launches(browser: Browser, lab: Lab, look: Look) -> None:
@@ -155,6 +168,9 @@ def launches(browser: Browser, lab: Lab, look: Look) -> None:
         show_launch(page)
         expect(panel(page).get_by_text(look.say("%1 failed", 1))).to_be_visible()
         shoot(page, "failure", look)
+    with at(browser, lab, Showroom(jobs=[ready()])) as page:
+        show_launch(page)
+        shoot(page, "ready", look)
 
 
 def working(browser: Browser, lab: Lab, look: Look) -> None:
@@ -211,7 +227,7 @@ def dying(browser: Browser, lab: Lab, look: Look) -> None:
         page.locator(".jp-Dialog .jp-mod-accept").click()
         shoot(page, "kernel-died", look)
         last_words.click()
-        expect(page.locator(".jp-DLEnv-lastwords")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_be_visible()
         shoot(page, "dialog-last-words", look)
     [ended] = [s for s in lab.request("GET", "../../api/sessions") if s["path"] == "oom.ipynb"]
     lab.request("DELETE", f"../../api/sessions/{ended['id']}")
@@ -225,10 +241,17 @@ def connecting(browser: Browser, lab: Lab, look: Look) -> None:
         shoot(page, "connect", look)
         panel(page).get_by_role("radio", name=look.say("Only this Jupyter URL")).click()
         panel(page).get_by_role("button", name="PyCharm").click()
+        page.set_viewport_size({"width": 1440, "height": 1000})
         shoot(page, "connect-jupyter-url", look)
+        page.set_viewport_size({"width": 1000, "height": 1300})
+        shoot(page, "connect-narrow", look)
+        page.set_viewport_size({"width": 1440, "height": 900})
         run_command(page, "dlenv:take-environment-along", name=NAME)
         expect(panel(page).get_by_text("devcontainer.json")).to_be_visible()
         shoot(page, "take-along", look)
+        run_command(page, "dlenv:show-logs", name=NAME)
+        expect(panel(page).get_by_text("tensorboard")).to_be_visible()
+        shoot(page, "logs", look)
         run_command(page, "dlenv:check-health")
         expect(panel(page).get_by_text(look.say("%1 failed", 1))).to_be_visible()
         shoot(page, "doctor", look)
@@ -237,8 +260,8 @@ def connecting(browser: Browser, lab: Lab, look: Look) -> None:
 def sidebars(browser: Browser, lab: Lab, look: Look) -> None:
     for name, room in (
         ("narrow", Showroom(jobs=[pulling()])),
-        ("empty", Showroom(environments=[])),
-        ("no-engine", Showroom(environments=[], failure=UNREACHABLE)),
+        ("empty", Showroom(environments=[], board=nothing_leased)),
+        ("no-engine", Showroom(environments=[], board=nothing_leased, failure=UNREACHABLE)),
         ("other-engine", Showroom(engine="gpu1")),
         ("30-environments", Showroom(environments=many_environments(30))),
     ):
@@ -253,6 +276,10 @@ def notebook_7(browser: Browser, lab: Lab, look: Look) -> None:
         run_command(page, "dlenv:create-environment")
         form(page).get_by_role("button", name=re.compile("^PyTorch ")).click()
         shoot(page, "notebook-7", look)
+        form(page).get_by_role(
+            "button", name=look.say("Launch"), exact=True
+        ).scroll_into_view_if_needed()
+        shoot(page, "notebook-7-end", look)
 
 
 #: In the order of a first day.
@@ -276,7 +303,7 @@ def at(
     context.set_default_timeout(30_000)
     page = context.new_page()
     room.attach(page)
-    page.route("**/api/kernelspecs*", name_kernel)
+    page.route("**/api/kernelspecs*", name_kernels if room.environments else hide_kernels)
     if path == "lab":
         open_lab(page, lab)
     else:
@@ -287,15 +314,31 @@ def at(
     context.close()
 
 
-def name_kernel(route: Route) -> None:
-    """Call the kernel as one is called whose environment has NVIDIA's image and GPUs."""
+def hide_kernels(route: Route) -> None:
+    """Let there be no environment in the launcher either."""
+    answer = route.fetch()
+    specs = answer.json()
+    del specs["kernelspecs"][f"dlenv-{NAME}"]
+    route.fulfill(response=answer, json=specs)
+
+
+def name_kernels(route: Route) -> None:
+    """Call the kernel as those are called whose environments have NVIDIA's images and GPUs."""
     answer = route.fetch()
     specs = answer.json()
     kernel = specs["kernelspecs"].get(f"dlenv-{NAME}")
     if kernel:
-        kernel["spec"]["display_name"] = "PyTorch 25.10 ·\u00a02\u00a0GPUs"
-        logo = (PACKAGE / "kernels/logos/pytorch.svg").read_text()
-        kernel["resources"] = {"logo-svg": f"data:image/svg+xml,{logo.replace('#', '%23')}"}
+        for name, framework, title in (
+            (NAME, "pytorch", "PyTorch 25.10 ·\u00a02\u00a0GPUs"),
+            ("ablation-seed", "jax", "JAX 25.10 ·\u00a02\u00a0GPUs"),
+            ("tabular", "rapids", "RAPIDS 25.10 ·\u00a01\u00a0GPU"),
+        ):
+            logo = (PACKAGE / f"kernels/logos/{framework}.svg").read_text()
+            specs["kernelspecs"][f"dlenv-{name}"] = {
+                "name": f"dlenv-{name}",
+                "spec": {**kernel["spec"], "display_name": title},
+                "resources": {"logo-svg": f"data:image/svg+xml,{logo.replace('#', '%23')}"},
+            }
     route.fulfill(response=answer, json=specs)
 
 

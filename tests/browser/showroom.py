@@ -77,6 +77,21 @@ def eight_gpus(count: int = 0) -> dict[str, Any]:
     }
 
 
+def nothing_leased(count: int = 0) -> dict[str, Any]:
+    """Return the board before anybody has launched anything."""
+    board = eight_gpus(count)
+    board["gpus"][2:4] = [gpu(2), gpu(3)]
+    return {**board, "free": 4}
+
+
+def no_gpus(_count: int = 0) -> dict[str, Any]:
+    """Return the board of a machine that has none."""
+    return {
+        "driver": {"state": "absent", "message": "", "version": "", "cuda": ""},
+        "gpus": [], "nvlinks": [], "free": 0, "will_be_taken": [],
+    }  # fmt: skip
+
+
 def breathing() -> Callable[[int], dict[str, Any]]:
     """Return a board whose loads are others at each look, as those of real GPUs are."""
     looks = itertools.count()
@@ -154,6 +169,24 @@ Setting up openssh-sftp-server (1:9.6p1-3ubuntu13.14) ...
 Setting up openssh-server (1:9.6p1-3ubuntu13.14) ...
 Processing triggers for libc-bin (2.39-0ubuntu8.6) ...
 """
+
+
+LOGS = """\
+2026-11-25 09:12:03 kernel 4f1c started for train.ipynb, pid 41
+2026-11-25 09:12:03 sshd listens on port 22
+2026-11-25 09:14:40 tensorboard 2.20.0 at http://127.0.0.1:6006/ (Press CTRL+C to quit)
+2026-11-25 09:21:17 kernel 8be0 started for eval.ipynb, pid 388
+2026-11-25 09:58:51 anna signed in from 172.17.0.1
+2026-11-25 11:02:09 NCCL version 2.28.3+cuda13.0
+"""
+
+
+def ready() -> dict[str, Any]:
+    began = {"queued": 170, "pulling": 169, "preparing": 45, "creating": 12, "starting": 10}
+    return job(
+        "pytorch-25-10", "pytorch:25.10-py3", 2, "ready", ended=ago(seconds=4),
+        phases={**{phase: ago(seconds=s) for phase, s in began.items()}, "ready": ago(seconds=4)},
+    )  # fmt: skip
 
 
 def preparing() -> dict[str, Any]:
@@ -252,7 +285,8 @@ TAGS = [f"25.{month:02}-py3" for month in range(10, 0, -1)] + [
 
 ENVIRONMENTS = [
     environment("bert-finetune", "pytorch:25.10-py3", 2),
-    environment("ablation-seed", "jax:25.10-py3", 2, status="stopped", exit_code=0),
+    environment("ablation-seed", "jax:25.10-py3", 2, status="stopped", exit_code=0,
+                gpu_uuids=[gpu(2)["uuid"], gpu(3)["uuid"]]),
     environment("tabular", "rapidsai/base:25.10-cuda13-py3.12", 1, status="stopped",
                 exit_code=137, out_of_memory=True),
     environment("notebook-cpu", "pytorch:25.09-py3", 0, started=ago(minutes=41)),
@@ -324,12 +358,20 @@ class Showroom:
             mounts = [*spec.get("mounts", []), "/home/anna/projects/bert:/home/anna/projects/bert"]
             whole = {"shm_size": 8 * GIB, "ports": [], **spec, "mounts": mounts}
             whole["shm_size"] = 8 * GIB
-            answer({"spec": None if self.problems else whole, "problems": self.problems})
+            answer(
+                {
+                    "spec": None if self.problems else whole,
+                    "problems": self.problems,
+                    "ssh_port": 7603,
+                }
+            )
         elif name.startswith("kernels/"):
             # The kernels of the pictures are real.
             route.continue_()
         elif name.endswith("/log"):
             route.fulfill(body=self.log, content_type="text/plain")
+        elif name.endswith("/logs"):
+            route.fulfill(body=LOGS, content_type="text/plain")
         elif name.startswith("jobs/"):
             answer(self.jobs[0])
         else:

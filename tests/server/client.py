@@ -163,6 +163,11 @@ class Kernel:
 
     async def execute(self, code: str) -> str:
         """Run a cell and return what it printed and its result, as text."""
+        request = await self.begin(code)
+        return await asyncio.wait_for(self._output(request), PATIENCE)
+
+    async def begin(self, code: str) -> str:
+        """Begin to run a cell; return the id of the request."""
         header = {
             "msg_id": uuid.uuid4().hex,
             "msg_type": "execute_request",
@@ -173,7 +178,16 @@ class Kernel:
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
         message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
         await self._socket.write_message(json.dumps({**message, "channel": "shell", "buffers": []}))
-        return await asyncio.wait_for(self._output(header["msg_id"]), PATIENCE)
+        return header["msg_id"]
+
+    async def state(self) -> str:
+        """Return what the server says of it, to a sidebar for example."""
+        model = json.loads((await self._fetch("api", "kernels", self.id)).body)
+        return model["execution_state"]
+
+    async def until_restarting(self) -> None:
+        """Return when the page has been told that the kernel is started again."""
+        await asyncio.wait_for(self._heard("restarting"), PATIENCE)
 
     async def aclose(self) -> None:
         self._socket.close()
@@ -182,6 +196,12 @@ class Kernel:
         except HTTPClientError as error:
             # A test may have ended it.
             assert error.code == 404  # noqa: PT017
+
+    async def _heard(self, state: str) -> None:
+        while True:
+            message = json.loads(await self._socket.read_message())
+            if message["content"].get("execution_state") == state:
+                return
 
     async def _output(self, msg_id: str) -> str:
         output = ""

@@ -100,6 +100,7 @@ async def test_a_request_that_is_right_comes_back_with_its_defaults(api, jp_root
 
     assert [] == answer.json["problems"]
     assert str(jp_root_dir) == answer.json["spec"]["workdir"]
+    assert 7603 == answer.json["ssh_port"]
 
 
 async def test_a_name_that_is_taken_is_a_problem_of_the_name(api, launched):

@@ -70,7 +70,7 @@ def test_a_launch_can_be_described_with_every_field_of_a_spec(document):
 
     assert (
         set(models.EnvironmentSpec.__dataclass_fields__)
-        | {"authorize", "build_dir", "wait_for_gpus"}
+        | {"authorize", "build_dir", "project", "wait_for_gpus"}
         == described
     )
 

@@ -1,6 +1,13 @@
 import { nullTranslator } from '@jupyterlab/translation';
 
-import { duration, gpuMemory, imageName, summary } from '../format';
+import {
+  duration,
+  gpuMemory,
+  gpuModel,
+  imageName,
+  memory,
+  summary
+} from '../format';
 import { groupImages } from '../images';
 import {
   fromProject,
@@ -11,7 +18,7 @@ import {
   toShell
 } from '../launchRequest';
 import type { IProject } from '../wireProject';
-import { commandsIn, spans } from '../words';
+import { passages, spans } from '../words';
 
 const trans = nullTranslator.load('jupyter_dlenv');
 
@@ -111,6 +118,7 @@ describe('the launch of a project', () => {
   it('asks for all that its file says', () => {
     expect(toRequest(choice)).toEqual({
       ...project.spec,
+      project: '/projects/bert/dlenv.toml',
       ports: ['6006', '0.0.0.0:80:8080'],
       shm_size: '16g'
     });
@@ -245,6 +253,12 @@ describe('words and numbers', () => {
     expect(duration(milliseconds, trans)).toBe(words);
   });
 
+  it('counts the memory of the host as that of a GPU', () => {
+    expect(memory(8 * 1024 ** 3)).toBe('8\u00a0GB');
+    expect(memory(1.5 * 1024 ** 3)).toBe('1.5\u00a0GB');
+    expect(gpuModel('NVIDIA H100 80GB HBM3')).toBe('H100 80\u00a0GB HBM3');
+  });
+
   it('calls the memory of a GPU as it is sold', () => {
     const used = 73.2 * 1024 ** 3;
 
@@ -267,6 +281,10 @@ describe('words and numbers', () => {
     const hint = 'Run `sudo systemctl restart docker`, see `/dev/shm`.';
 
     expect(spans(hint).filter(s => s.isCode).length).toBe(2);
-    expect(commandsIn(hint)).toEqual(['sudo systemctl restart docker']);
+    expect(passages(hint)).toEqual([
+      { text: 'Run', isCommand: false },
+      { text: 'sudo systemctl restart docker', isCommand: true },
+      { text: 'see `/dev/shm`.', isCommand: false }
+    ]);
   });
 });
