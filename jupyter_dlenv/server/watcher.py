@@ -103,6 +103,9 @@ class Watcher:
     def _compare(self, before: Environment | None, now: Environment) -> None:
         if before is None:
             self._announce("launched", now)
+            # It may have been stopped before anybody looked.
+            if now.status is Status.STOPPED:
+                self._announce("stopped", now)
         elif now.status is Status.STOPPED:
             if before.status is Status.RUNNING:
                 self._announce("stopped", now)

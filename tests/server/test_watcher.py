@@ -35,6 +35,18 @@ async def test_what_another_process_does_is_announced_once(elsewhere, image, eve
     assert ["launched", "stopped", "started", "removed"] == actions(event_log)
 
 
+async def test_what_is_stopped_before_anybody_looks_is_announced_as_both(
+    elsewhere, image, event_log
+):
+    # Of five, some fall between two looks, however they are timed.
+    for name in "abcde":
+        await elsewhere.launch(EnvironmentSpec(name=name, image=image))
+        await elsewhere.stop(name)
+    await until(lambda: actions(event_log).count("stopped") == 5, what="stopped", patience=10)
+
+    assert 5 == actions(event_log).count("launched")
+
+
 async def test_an_event_says_whose_environment_it_is_and_no_more(elsewhere, image, event_log):
     spec = EnvironmentSpec(name="a", image=image, env={"TOKEN": "hunter2"})
 
