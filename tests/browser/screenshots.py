@@ -148,7 +148,7 @@ def forms(browser: Browser, lab: Lab, look: Look) -> None:
         shoot(page, "form-advanced", look)
     with at(browser, lab, Showroom(environments=[], board=no_gpus)) as page:
         run_command(page, "dlenv:create-environment")
-        form(page).get_by_role("button", name="PyTorch Training").click()
+        form(page).get_by_role("button", name=re.compile("^PyTorch ")).click()
         expect(form(page).get_by_role("radio", name="25.10-py3")).to_be_visible()
         shoot(page, "form-no-gpus", look)
     with at(browser, lab, Showroom(), width=1000, height=1300) as page:
