@@ -136,8 +136,10 @@ class SshServer:
             message = "The uid %d has no name in the environment." % os.getuid()
             raise RequestError("ssh-unavailable", message) from error
         found = version(sshd)
-        if own_system and os.getuid() == 0:
-            users.allow_ssh_as_root()
+        if os.getuid() == 0:
+            users.make_sshd_directory()
+            if own_system:
+                users.allow_ssh_as_root()
         try:
             self._write("ssh-host-key", host_key)
             self._write("ssh-authorized-keys", authorized_keys)

@@ -66,8 +66,8 @@ def add_user(uid: int, gid: int, name: str, home: str, etc: str = "/etc") -> Non
     _rewrite(os.path.join(etc, "group"), groups)
 
 
-def allow_ssh_as_root(etc: str = "/etc", run: str = "/run") -> None:
-    """Make what sshd wants of a system if it runs as root: an account, a directory, no lock."""
+def allow_ssh_as_root(etc: str = "/etc") -> None:
+    """Make what sshd wants of a system if it runs as root: an account, and no lock on root's."""
 
     def users(entries: List[List[str]]) -> None:
         if not any(entry[0] == "sshd" for entry in entries):
@@ -84,6 +84,14 @@ def allow_ssh_as_root(etc: str = "/etc", run: str = "/run") -> None:
     _rewrite(os.path.join(etc, "passwd"), users)
     if os.path.exists(os.path.join(etc, "shadow")):
         _rewrite(os.path.join(etc, "shadow"), passwords)
+
+
+def make_sshd_directory(run: str = "/run") -> None:
+    """Make the empty directory without which sshd does not run as root.
+
+    On a system of the user's, too: its own service makes it whenever that starts, and it is gone
+    when the service stops or was never there.
+    """
     try:
         os.makedirs(os.path.join(run, "sshd"), mode=0o755, exist_ok=True)
     except OSError as error:

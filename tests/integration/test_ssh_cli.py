@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,21 @@ def run(engine_name, owner, tmp_path, jp_config_dir, monkeypatch):
         return done
 
     return run_one
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="Only root's server needs a directory in /run.")
+def test_there_is_ssh_where_the_systems_own_server_never_ran(owner, tmp_path, jp_config_dir):
+    values = {"owner": owner, "data_dir": f"{tmp_path}/data", "runtime_dir": f"{tmp_path}/run"}
+    config = jp_config_dir / "jupyter_dlenv_config.json"
+    config.write_text(json.dumps({"Configuration": {"engine": "process", **values}}))
+    launch = f"{PROGRAM} launch python --name a --quiet"
+    without_run = ["unshare", "--mount", "sh", "-ec", f"mount -t tmpfs none /run\n{launch}"]
+
+    done = subprocess.run(without_run, capture_output=True, text=True, timeout=60)
+
+    subprocess.run([PROGRAM, "remove", "a", "--yes"], capture_output=True, timeout=60)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "No SSH" not in done.stdout
 
 
 @pytest.fixture
