@@ -12,7 +12,8 @@ from ..kernels.provisioner import DlenvProvisioner
 from ..kernels.record import Record, fetch, message_id
 from ..kernels.seen import Seen, seen_by_all, unseen
 
-_ASK_AGAIN = 0.2
+#: What a kernel says before the page's subscription has reached it is lost.
+_FIRST_ASK_AGAIN, _ASK_AGAIN = 0.01, 0.2
 #: When a message can no longer come twice.
 _FORGET_SECONDS = 60.0
 
@@ -44,12 +45,26 @@ def _remembering(base: type[Any]) -> type[Any]:
         _catching_up = False
         _replaying = False
 
-        def connect(self) -> Any:
+        @property
+        def _provisioner(self) -> DlenvProvisioner | None:
             provisioner = getattr(self.kernel_manager, "provisioner", None)
+            return provisioner if isinstance(provisioner, DlenvProvisioner) else None
+
+        def request_kernel_info(self) -> Any:
+            if self._provisioner is None:
+                return super().request_kernel_info()
+            # It speaks our protocol and listens, or its agent would not have said so.  Asking is
+            # a trip to a channel on which a busy kernel is silent.
+            known = asyncio.get_running_loop().create_future()
+            known.set_result({})
+            return known
+
+        def connect(self) -> Any:
+            provisioner = self._provisioner
             self._replayed: set[str] = set()
             self._unflushed: dict[str, str] = {}
             self._given: dict[str, str] = {}
-            if isinstance(provisioner, DlenvProvisioner) and provisioner.outlives:
+            if provisioner is not None and provisioner.outlives:
                 try:
                     self._seen = Seen(provisioner.private_dir, self.kernel_id, self.session_id)
                 except OSError as error:
@@ -64,16 +79,12 @@ def _remembering(base: type[Any]) -> type[Any]:
             return super().connect()
 
         def nudge(self) -> Any:
-            provisioner = getattr(self.kernel_manager, "provisioner", None)
-            if isinstance(provisioner, DlenvProvisioner) and (
-                self.kernel_manager.execution_state == "starting"
-            ):
-                # It has answered, or we would not be here; whoever notes its state has not heard
-                # yet, and the page would be kept waiting for that in steps of 50 ms.
-                self.kernel_manager.execution_state = "idle"
-            if self._catching_up:
+            if self._provisioner is not None and self._catching_up:
                 return asyncio.ensure_future(self._catch_up())
-            return super().nudge()
+            if self._provisioner is None or self.kernel_manager.execution_state == "busy":
+                # Nobody waits for a busy kernel: what it computes in may let nothing else run.
+                return super().nudge()
+            return asyncio.ensure_future(self._subscribe())
 
         def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
             if self._seen is None:
@@ -101,8 +112,7 @@ def _remembering(base: type[Any]) -> type[Any]:
             """Give the page what its kernel said while no server listened."""
             provisioner = self.kernel_manager.provisioner
             try:
-                limit = self.kernel_info_timeout
-                await asyncio.wait_for(self._until_subscribed(), limit)
+                await self._subscribe()
                 # Whatever has been heard so far is in it, and so is all that was not.
                 record = await fetch(provisioner.record)
                 if self.channels and not self.channels["iopub"].closed():
@@ -113,7 +123,12 @@ def _remembering(base: type[Any]) -> type[Any]:
             finally:
                 self._catching_up = False
 
-        async def _until_subscribed(self) -> None:
+        async def _subscribe(self) -> None:
+            """Return when the page hears what the kernel says.
+
+            Raises:
+                TimeoutError: The kernel says nothing, not even on the channel of a busy one.
+            """
             iopub = self.channels["iopub"]
             heard = asyncio.get_running_loop().create_future()
 
@@ -122,22 +137,34 @@ def _remembering(base: type[Any]) -> type[Any]:
                     heard.set_result(None)
 
             iopub.on_recv(hear)
-            # A busy kernel answers on this channel, too.
-            control = self.kernel_manager.connect_control()
+            asking = asyncio.ensure_future(self._ask_until(heard))
             try:
-                while not heard.done() and not iopub.closed():
-                    self.session.send(control, "kernel_info_request")
-                    await asyncio.wait([heard], timeout=_ASK_AGAIN)
+                await asyncio.wait_for(asking, self.kernel_info_timeout)
+                if self.kernel_manager.execution_state == "starting":
+                    # Whoever notes its state may have missed the first that it said.
+                    self.kernel_manager.execution_state = "idle"
             finally:
-                control.close()
                 if not iopub.closed():
                     iopub.stop_on_recv()
 
+        async def _ask_until(self, heard: asyncio.Future[None]) -> None:
+            pause = _FIRST_ASK_AGAIN
+            control = self.kernel_manager.connect_control()
+            try:
+                while not heard.done() and not self.channels["iopub"].closed():
+                    if self.kernel_id not in self.multi_kernel_manager:
+                        return
+                    self.session.send(control, "kernel_info_request")
+                    await asyncio.wait([heard], timeout=pause)
+                    pause = min(2 * pause, _ASK_AGAIN)
+            finally:
+                control.close()
+
         def _replay(self, record: Record) -> None:
-            private_dir = self.kernel_manager.provisioner.private_dir
-            assert self._seen is not None  # noqa: S101
+            provisioner = self._provisioner
+            assert self._seen is not None and provisioner is not None  # noqa: S101, PT018
             last = self._seen.last()
-            others = [] if last else seen_by_all(private_dir, self.kernel_id)
+            others = [] if last else seen_by_all(provisioner.private_dir, self.kernel_id)
             missed = [record.messages[i] for i in unseen(record, last, others)]
             mine = [m for m in missed if m.is_for(self.session.bsession)]
             self._replayed = {m.id for m in record.messages}

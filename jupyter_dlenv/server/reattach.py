@@ -175,10 +175,6 @@ class Reattachment:
         manager.ready.set_result(None)
         manager.execution_state, manager.reason = state, ""
         manager.last_activity = utcnow()
-        # The question what the kernel can is asked on a channel on which a busy one is silent.
-        known = asyncio.get_running_loop().create_future()
-        known.set_result({})
-        manager._kernel_info_future = known
         self._kernels._kernels[kernel_id] = manager
         self._kernels._kernel_connections[kernel_id] = 0
         self._kernels._kernel_ports[kernel_id] = manager.ports
