@@ -22,7 +22,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -95,25 +95,34 @@ class _EngineStream:
         """Return the first line."""
         line = b""
         while b"\n" not in line:
-            piece = await self.read()
+            kind, piece = await self._stream.read()
+            if kind == 2:
+                _complain(piece)
+                continue
             if not piece or len(line) > _LONGEST_LINE:
                 raise ConnectionResetError(line.decode(errors="replace") or "the stream ended")
             line += piece
         line, _, self._before = line.partition(b"\n")
         return line
 
-    async def read(self) -> bytes:
+    async def hand_on(self, take: Callable[[bytes], None]) -> None:
         if self._before:
-            data, self._before = self._before, b""
-            return data
-        while True:
-            kind, data = await self._stream.read()
-            if kind != 2:
-                return data
-            _log.warning("inside: %s", data.decode(errors="replace").strip())
+            take(self._before)
 
-    async def write(self, data: bytes) -> None:
-        await self._stream.write(data)
+        def taken(kind: int, data: bytes) -> None:
+            if kind != 2:
+                take(data)
+            else:
+                _complain(data)
+
+        await self._stream.hand_on(taken)
+
+    async def write(self, pieces: list[bytes]) -> None:
+        await self._stream.write(b"".join(pieces))
+
+
+def _complain(data: bytes) -> None:
+    _log.warning("inside: %s", bytes(data).decode(errors="replace").strip())
 
 
 class _Doors:
@@ -214,7 +223,7 @@ class Tunnel:
             "machine": self._machine,
             "received": self._mux.received,
         }
-        await stream.write(json.dumps(hello).encode() + b"\n")
+        await stream.write([json.dumps(hello).encode(), b"\n"])
         answer: dict[str, Any] = json.loads(await asyncio.wait_for(stream.line(), _HELLO_LIMIT))
         if answer["new"] and self._mux.used:
             # Another agent, or one that has waited too long: nothing of before is left there.

@@ -16,7 +16,21 @@ import itertools
 import json
 import socket
 import struct
-from typing import Any, Awaitable, Callable, Deque, Dict, List, Protocol, Set, Tuple
+from typing import (
+    Any,
+    Awaitable,
+    Callable,
+    Deque,
+    Dict,
+    Generator,
+    List,
+    Optional,
+    Protocol,
+    Set,
+    Tuple,
+)
+
+from .nonblocking import write_all
 
 _HEAD = struct.Struct(">BII")
 _NUMBER = struct.Struct(">Q")
@@ -33,11 +47,15 @@ _SAY_AFTER_FRAMES = 64
 class Stream(Protocol):
     """What frames travel on."""
 
-    async def read(self) -> bytes:
-        """Return some bytes, none at the end."""
+    async def hand_on(self, take: "Callable[[bytes], None]") -> None:
+        """Call with all that comes, as it comes; return at the end.
 
-    async def write(self, data: bytes) -> None:
-        """Return when there is room for more.
+        Raises:
+            OSError: It broke.
+        """
+
+    async def write(self, pieces: List[bytes]) -> None:
+        """Send them one after the other, and return when there is room for more.
 
         Raises:
             OSError: It has ended.
@@ -69,6 +87,8 @@ class Mux:
         self.received = 0
         self._untold = 0
         self._untold_bytes = 0
+        #: How much of the next frame has come and was passed on.
+        self._begun = 0
         self._due = asyncio.Event()
         self._connections: Dict[int, _Connection] = {}
         self._numbers = itertools.count(1)
@@ -101,15 +121,32 @@ class Mux:
         self._forget(heard)
         self._next = self._first
         self._due.set()
-        writing = asyncio.ensure_future(self._write(stream))
-        reading = asyncio.ensure_future(self._read(stream))
+        frames = self._frames()
+        next(frames)
+        misheard: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
+
+        def take(data: bytes) -> None:
+            if misheard.done():
+                return
+            try:
+                frames.send(data)
+            except Exception as error:  # noqa: BLE001 - it is whoever waits that has to know
+                misheard.set_exception(error)
+
+        ends = [
+            misheard,
+            asyncio.ensure_future(self._write(stream)),
+            asyncio.ensure_future(stream.hand_on(take)),
+        ]
         try:
-            await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (writing, reading):
-                task.cancel()
-            results = await asyncio.gather(writing, reading, return_exceptions=True)
-        for result in results:
+            for end in ends:
+                end.cancel()
+            wrong, *broken = await asyncio.gather(*ends, return_exceptions=True)
+        if isinstance(wrong, Exception):
+            raise wrong
+        for result in broken:
             if isinstance(result, Exception) and not isinstance(result, OSError):
                 raise result
 
@@ -144,7 +181,7 @@ class Mux:
         task.add_done_callback(self._tasks.discard)
 
     def _send(self, kind: int, number: int, data: bytes = b"") -> None:
-        # Not put together here: what is large is copied once, when it is sent.
+        # Not put together: what is large is copied once, by the system, when it is sent.
         self._kept.append((_HEAD.pack(kind, number, len(data)), data))
         self._due.set()
 
@@ -166,40 +203,53 @@ class Mux:
                 told = _NUMBER.pack(self.received)
                 batch.append(_HEAD.pack(_HEARD, 0, len(told)) + told)
             if batch:
-                await stream.write(b"".join(batch))
+                await stream.write(batch)
 
-    async def _read(self, stream: Stream) -> None:
-        # Pieces are put together once, when a frame is complete.
-        pieces: Deque[memoryview] = collections.deque()
-        size = 0
-        wanted = _HEAD.size
-        in_head = True
+    def _frames(self) -> "Generator[None, bytes, None]":
+        """Take what comes on a stream, and deal with the frames in it."""
+        # The first frame is the one in which the stream before broke off.
+        known = self._begun
+        head = body = b""
+        left = -1
         while True:
-            while size >= wanted:
-                taken = _first(pieces, wanted)
-                size -= wanted
-                in_head = not in_head
-                if not in_head:
-                    kind, number, length = _HEAD.unpack(taken)
-                    if length > _LONGEST:
-                        raise ConnectionError("a frame of %d bytes" % length)
-                    wanted = length
+            rest = memoryview((yield))
+            while rest or left == 0:
+                if left < 0:
+                    part = rest[: _HEAD.size - len(head)]
+                    head, rest = head + part, rest[len(part) :]
+                    if len(head) == _HEAD.size:
+                        kind, number, left = _HEAD.unpack(head)
+                        head = body = b""
+                        if left > _LONGEST:
+                            raise ConnectionError("a frame of %d bytes" % left)
+                    continue
+                part = rest[:left]
+                left -= len(part)
+                rest = rest[len(part) :]
+                if kind == _DATA:
+                    # Passed on as it comes, so that it is copied by nobody but the system.
+                    again = min(known, len(part))
+                    known -= again
+                    self._pass_on(number, part[again:])
                 else:
-                    self._take(kind, number, taken)
-                    wanted = _HEAD.size
-            data = await stream.read()
-            if not data:
-                return
-            pieces.append(memoryview(data))
-            size += len(data)
+                    body += part
+                if left == 0:
+                    left = -1
+                    self._take(kind, number, body)
+
+    def _pass_on(self, number: int, part: memoryview) -> None:
+        self._begun += len(part)
+        self._untold_bytes += len(part)
+        if part and number in self._connections:
+            self._connections[number].take(_DATA, part)
 
     def _take(self, kind: int, number: int, data: bytes) -> None:
         if kind == _HEARD:
             self._forget(_NUMBER.unpack(data)[0])
             return
         self.received += 1
+        self._begun = 0
         self._untold += 1
-        self._untold_bytes += len(data)
         if self._untold_bytes >= _SAY_AFTER or self._untold >= _SAY_AFTER_FRAMES:
             self._due.set()
         if kind == _OPEN:
@@ -207,7 +257,7 @@ class Mux:
             self._keep(self._connect_to(name, number, self._new(number)))
         elif kind == _NEWS:
             self._hear([str(name) for name in json.loads(data)])
-        elif number in self._connections:
+        elif kind != _DATA and number in self._connections:
             self._connections[number].take(kind, data)
 
     def _forget(self, count: int) -> None:
@@ -218,19 +268,6 @@ class Mux:
             self._first += 1
 
 
-def _first(pieces: Deque[memoryview], size: int) -> bytes:
-    """Take so many bytes from the front; there are at least as many."""
-    taken = []
-    while size:
-        piece = pieces.popleft()
-        if len(piece) > size:
-            pieces.appendleft(piece[size:])
-            piece = piece[:size]
-        taken.append(piece)
-        size -= len(piece)
-    return b"".join(taken)
-
-
 class _Connection:
     """One connection through a mux."""
 
@@ -239,15 +276,24 @@ class _Connection:
         self._number = number
         self._room = _WINDOW
         self._more_room = asyncio.Event()
-        self._come: Deque[bytes] = collections.deque()
+        self._end: Optional[socket.socket] = None
+        #: What has come, and nobody has taken yet.
+        self._come: List[memoryview] = []
         self._something = asyncio.Event()
+        #: Whether what comes can be passed on at once, because nothing before it waits.
+        self._is_clear = False
+        self._taken = 0
         self._ended = False
         self._closed = False
 
-    def take(self, kind: int, data: bytes) -> None:
-        """Take a frame of the other end."""
+    def take(self, kind: int, data: Any) -> None:
+        """Take a frame of the other end, or a part of one."""
         if kind == _DATA:
-            self._come.append(data)
+            if self._is_clear:
+                data = data[self._pass_on(data) :]
+            if data:
+                self._is_clear = False
+                self._come.append(data)
         elif kind == _ROOM:
             self._room += _NUMBER.unpack(data)[0]
             self._more_room.set()
@@ -255,7 +301,25 @@ class _Connection:
         else:
             self._ended = True
             self._closed = self._closed or kind == _CLOSE
-        self._something.set()
+        if not self._is_clear or self._ended:
+            self._something.set()
+
+    def _pass_on(self, data: memoryview) -> int:
+        if self._end is None:
+            return 0
+        try:
+            passed = self._end.send(data)
+        except OSError:
+            # Too much at once; or broken, which whoever waits to pass it on will see.
+            return 0
+        self._count(passed)
+        return passed
+
+    def _count(self, passed: int) -> None:
+        self._taken += passed
+        if self._taken >= _WINDOW // 4:
+            self._send(_ROOM, self._number, _NUMBER.pack(self._taken))
+            self._taken = 0
 
     async def run(self, end: socket.socket) -> None:
         """Pass on both directions until both have ended, or one breaks."""
@@ -280,25 +344,22 @@ class _Connection:
                 self._send(_CLOSE, self._number)
 
     async def _inwards(self, end: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        taken = 0
+        self._end = end
         while True:
             if self._closed:
                 raise ConnectionResetError
-            if not self._come:
-                if self._ended:
-                    with contextlib.suppress(OSError):
-                        end.shutdown(socket.SHUT_WR)
-                    return
+            if self._come:
+                pieces, self._come = self._come, []
+                await write_all(end.fileno(), pieces)
+                self._count(sum(map(len, pieces)))
+            elif self._ended:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_WR)
+                return
+            else:
+                self._is_clear = True
                 self._something.clear()
                 await self._something.wait()
-                continue
-            data = self._come.popleft()
-            await loop.sock_sendall(end, data)
-            taken += len(data)
-            if taken >= _WINDOW // 4:
-                self._send(_ROOM, self._number, _NUMBER.pack(taken))
-                taken = 0
 
     async def _outwards(self, end: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -12,38 +12,21 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import socket
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from .linux import keep_large_blocks
-from .mux import PIECE, Mux
+from .mux import Mux
+from .pipes import Pipes, receive
 from .wire import say
 
 SOCKET = "stream.sock"
 #: How long connections wait for a host that was cut off.
 _ABANDONED = 600.0
 _LINE_LIMIT = 15.0
-#: F_SETPIPE_SZ, which Python has from 3.10 on.
-_SET_PIPE_SIZE = 1031
 _LONGEST_TEXT = 128
-
-
-class _Pipes:
-    """Standard input and output of the process that the engine has started."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def read(self) -> bytes:
-        return await self.reader.read(PIECE)
-
-    async def write(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
 
 
 class _Session:
@@ -112,16 +95,16 @@ class Streams:
         with client:
             pipes = None
             try:
-                pipes = await _pipes(client)
-                line = await asyncio.wait_for(pipes.reader.readline(), _LINE_LIMIT)
+                pipes = await receive(client, _LINE_LIMIT)
+                line = await asyncio.wait_for(pipes.line(), _LINE_LIMIT)
                 await self._talk(client, pipes, json.loads(line))
             except (OSError, ValueError, KeyError, TypeError, asyncio.TimeoutError) as error:
                 say("stream: %r" % error)
             finally:
                 if pipes is not None:
-                    pipes.writer.close()
+                    pipes.close()
 
-    async def _talk(self, client: socket.socket, pipes: _Pipes, hello: Dict[str, Any]) -> None:
+    async def _talk(self, client: socket.socket, pipes: Pipes, hello: Dict[str, Any]) -> None:
         name, machine = hello["session"][:_LONGEST_TEXT], hello["machine"][:_LONGEST_TEXT]
         session = self._sessions.get(machine)
         new = session is None or session.name != name
@@ -140,7 +123,7 @@ class Streams:
             session.expiry.cancel()
         keep_large_blocks()
         answer = {"received": session.mux.received, "new": new}
-        pipes.writer.write(json.dumps(answer).encode() + b"\n")
+        await pipes.write([json.dumps(answer).encode(), b"\n"])
         talk = session.talk = asyncio.ensure_future(session.mux.run(pipes, hello["received"]))
         gone = asyncio.ensure_future(_until_gone(client))
         try:
@@ -196,35 +179,6 @@ def main(argv: List[str]) -> int:
         os.close(1)
         agent.recv(1)
     return 0
-
-
-async def _pipes(client: socket.socket) -> _Pipes:
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(client, readable.set)
-    try:
-        await asyncio.wait_for(readable.wait(), _LINE_LIMIT)
-    finally:
-        loop.remove_reader(client)
-    descriptors = array.array("i")
-    size = 2 * descriptors.itemsize
-    _, ancillary, _, _ = client.recvmsg(1, socket.CMSG_LEN(size))
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(content[:size])
-    if len(descriptors) != 2:
-        raise OSError("no descriptors came")
-    for descriptor in descriptors:
-        # A larger pipe has to be woken up for less often; some are none, or have a limit.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(descriptor, _SET_PIPE_SIZE, 1024 * 1024)
-    source, sink = os.fdopen(descriptors[0], "rb", 0), os.fdopen(descriptors[1], "wb", 0)
-    reader = asyncio.StreamReader(limit=PIECE)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
-    transport, protocol = await loop.connect_write_pipe(
-        lambda: asyncio.streams.FlowControlMixin(loop=loop), sink
-    )
-    return _Pipes(reader, asyncio.StreamWriter(transport, protocol, None, loop))
 
 
 async def _until_gone(client: socket.socket) -> None:

@@ -197,6 +197,19 @@ class Stream(Protocol):
     """
 
     async def read(self) -> tuple[int, bytes]: ...
+
+    async def hand_on(self, take: Callable[[int, Any], None]) -> None:
+        """Call with what comes, as it comes, as with what ``read`` returns; return at the end.
+
+        For much data: nothing is copied, and nothing waits.
+
+        Args:
+            take: Is given what is like ``bytes``; must not raise.
+
+        Raises:
+            EngineError
+        """
+
     async def write(self, data: bytes) -> None: ...
     async def close_stdin(self) -> None: ...
     async def resize(self, columns: int, rows: int) -> None: ...

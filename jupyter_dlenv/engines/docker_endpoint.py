@@ -20,10 +20,9 @@ from docker.utils import kwargs_from_env
 
 from ..errors import UnknownEngineError
 from ..secrecy import without_password
+from .direct_reader import DirectReader
 
 SCHEMES = ("unix", "tcp", "ssh")
-#: Python's 64 KiB make the engine wait all the time when a kernel's output comes this way.
-_READ_AHEAD = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +89,20 @@ class DockerEndpoint:
         Raises:
             OSError
         """
-        parts = urlsplit(self.url)
-        if parts.scheme == "unix":
-            return await asyncio.open_unix_connection(parts.path, limit=_READ_AHEAD)
+        parts, loop = urlsplit(self.url), asyncio.get_running_loop()
         if parts.scheme == "ssh":
             return await _through_ssh(self.url)
-        return await asyncio.open_connection(
-            parts.hostname, parts.port, ssl=None if self.tls is None else _ssl_context(self.tls)
-        )
+        reader = DirectReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport: asyncio.WriteTransport
+        if parts.scheme == "unix":
+            transport, _ = await loop.create_unix_connection(lambda: protocol, parts.path)
+        else:
+            context = None if self.tls is None else _ssl_context(self.tls)
+            transport, _ = await loop.create_connection(
+                lambda: protocol, str(parts.hostname), parts.port or 0, ssl=context
+            )
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 def _tls(environ: Mapping[str, str]) -> TLSConfig | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
+from .direct_reader import DirectReader
 from .docker_endpoint import DockerEndpoint
 
 _PIECE = 64 * 1024
@@ -60,6 +61,14 @@ class Answer:
                 raise ConnectionError("the connection ended in the middle of an answer")
             self._left -= len(piece)
         return piece
+
+    async def hand_on(self, take: Callable[[bytes], None]) -> None:
+        """Call with the rest of the body as it comes; return at its end."""
+        if self._left < 0 and isinstance(self._reader, DirectReader):
+            await self._reader.hand_on(take)
+            return
+        while piece := await self.read():
+            take(piece)
 
     async def read_all(self, limit: int) -> bytes:
         body = bytearray()
@@ -120,23 +129,42 @@ class Frames:
                 return (1, piece) if piece else (0, b"")
             self._rest = memoryview(bytes(self._rest) + piece if self._rest else piece)
 
+    async def hand_on(self, take: Callable[[int, Any], None]) -> None:
+        """Call with what comes, as it comes, as with what ``next`` returns; return at the end."""
+
+        def taken(piece: bytes) -> None:
+            if self._tty:
+                take(1, piece)
+                return
+            self._rest = memoryview(bytes(self._rest) + piece if self._rest else piece)
+            for kind, part in self._parts():
+                take(kind, part)
+
+        taken(b"")
+        await self._answer.hand_on(taken)
+
     def _taken(self) -> tuple[int, bytes]:
         kind, parts = 0, []
+        for kind, part in self._parts():
+            parts.append(part)
+            if self._left == 0 and len(self._rest) >= _FRAME_HEADER and self._rest[0] != kind:
+                break
+        return kind, b"".join(parts)
+
+    def _parts(self) -> Iterator[tuple[int, memoryview]]:
         while True:
-            if self._left == 0 and len(self._rest) >= _FRAME_HEADER:
-                if kind and self._rest[0] != kind:
-                    break
+            if self._left == 0:
+                if len(self._rest) < _FRAME_HEADER:
+                    return
                 self._kind, self._left = struct.unpack_from(">BxxxL", self._rest)
                 self._rest = self._rest[_FRAME_HEADER:]
                 continue
             part = self._rest[: self._left]
             if not part:
-                break
-            kind = self._kind
-            parts.append(part)
+                return
             self._left -= len(part)
             self._rest = self._rest[len(part) :]
-        return kind, b"".join(parts)
+            yield self._kind, part
 
 
 async def request(

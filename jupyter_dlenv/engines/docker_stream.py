@@ -48,6 +48,11 @@ class DockerStream:
                     # How some engines say that the container was stopped.
                     return 0, b""
 
+    async def hand_on(self, take: Callable[[int, Any], None]) -> None:
+        async with self._reading:
+            with translated(self._url), suppress(ConnectionResetError):
+                await self._frames.hand_on(take)
+
     async def write(self, data: bytes) -> None:
         # What is typed after the end is lost, as on any terminal; ``read`` tells of the end.
         with suppress(ConnectionError):

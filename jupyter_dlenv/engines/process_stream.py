@@ -10,8 +10,9 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from ..errors import EngineError
 from . import process_child
@@ -96,6 +97,13 @@ class ProcessStream:
                     self._read_on(kind)
                     return kind, data
         return 0, b""
+
+    async def hand_on(self, take: Callable[[int, Any], None]) -> None:
+        while True:
+            kind, data = await self.read()
+            if not kind:
+                return
+            take(kind, data)
 
     async def write(self, data: bytes) -> None:
         # What is typed after the end is lost; ``read`` tells of the end.

@@ -313,6 +313,24 @@ async def test_a_cancelled_read_loses_nothing(engine, running):
     await stream.aclose()
 
 
+async def test_what_comes_is_handed_on_as_it_comes(engine, running):
+    script = 'echo first; read x; head -c 3000000 /dev/zero; echo "$x" >&2; echo last'
+    stream = await engine.open_stream(await running(), ("/bin/sh", "-c", script))
+    assert await stream.read() == (1, b"first\n")
+    said = {1: b"", 2: b""}
+
+    def take(kind, data):
+        said[kind] += data
+
+    taking = asyncio.create_task(stream.hand_on(take))
+    await stream.write(b"word\n")
+    await asyncio.wait_for(taking, 30)
+
+    assert said == {1: bytes(3_000_000) + b"last\n", 2: b"word\n"}
+    assert await stream.wait() == 0
+    await stream.aclose()
+
+
 async def test_wait_discards_what_nobody_read(engine, running):
     stream = await engine.open_stream(await running(), ("head", "-c", "500000", "/dev/zero"))
     assert await asyncio.wait_for(stream.wait(), 30) == 0

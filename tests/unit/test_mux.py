@@ -8,6 +8,8 @@ import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from jupyter_dlenv.agent.mux import Mux, Stream
 
 
@@ -26,11 +28,12 @@ class Wire(Stream):
         ends[0].other, ends[1].other = reversed(ends)
         return ends
 
-    async def read(self):
-        return await self._queue.get()
+    async def hand_on(self, take):
+        while data := await self._queue.get():
+            take(data)
 
-    async def write(self, data):
-        whole = data[: self._budget]
+    async def write(self, pieces):
+        whole = b"".join(pieces)[: self._budget]
         self._budget -= len(whole)
         # Cut anywhere, as a network cuts.
         for begin in range(0, len(whole), 50_000):
@@ -156,3 +159,15 @@ async def test_a_name_that_is_not_there_ends_the_connection():
         reader, _ = await ends.open("../../etc/passwd")
 
         assert b"" == await asyncio.wait_for(reader.read(), 5)
+
+
+async def test_whoever_sends_what_is_no_frame_is_not_listened_to():
+    async with two_ends() as ends:
+        a, b = Wire(1 << 40), Wire(1 << 40)
+        a.other, b.other = b, a
+        listening = ends.keep(ends.left.run(a, 0))
+
+        await b.write([b"\xff" * 100])
+
+        with pytest.raises(ConnectionError, match="a frame of"):
+            await asyncio.wait_for(listening, 5)
