@@ -19,6 +19,11 @@ export class EnginesModel implements IDisposable {
     );
   }
 
+  /** The name of the machine of the engine in use, if it is not that of the server. */
+  get elsewhere(): string {
+    return this.inUse?.isElsewhere ? this.inUse.name : '';
+  }
+
   /** Those that may be chosen, and the one in use. */
   get offers(): readonly IEngineOffer[] {
     return this._known.engines.filter(

@@ -37,7 +37,7 @@ export function GpuBoard(props: { readonly model: LaunchModel }): JSX.Element {
       </h2>
       {board && board.gpus.length === 0 ? (
         <p className="jp-DLEnv-muted">
-          {board.message || trans.__('This machine has no NVIDIA GPU.')}{' '}
+          {board.message || trans.__('There is no NVIDIA GPU.')}{' '}
           {trans.__('The launch uses none.')}
         </p>
       ) : (
@@ -69,7 +69,7 @@ export function GpuBoard(props: { readonly model: LaunchModel }): JSX.Element {
           <div
             className="jp-DLEnv-board"
             role="group"
-            aria-label={trans.__('GPUs of this machine')}
+            aria-labelledby="jp-DLEnv-h-gpu"
             onKeyDown={event => rove(event, '.jp-DLEnv-gpu', 2)}
           >
             {board?.gpus.map((gpu, position) => (

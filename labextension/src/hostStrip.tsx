@@ -8,8 +8,9 @@ import { type IServices, useServices, useSignal } from './services';
 import type { IGpu } from './wireGpus';
 
 export function HostStrip(): JSX.Element | null {
-  const { gpus, trans } = useServices();
+  const { engines, gpus, trans } = useServices();
   const board = useSignal(gpus.changed, () => gpus.board);
+  const elsewhere = useSignal(engines.changed, () => engines.elsewhere);
   if (!board || board.gpus.length === 0) {
     return null;
   }
@@ -18,7 +19,9 @@ export function HostStrip(): JSX.Element | null {
     <div className="jp-DLEnv-host">
       <div>
         <span className="jp-DLEnv-muted">
-          {trans.__('GPUs on this machine')}
+          {elsewhere
+            ? trans.__('GPUs on %1', elsewhere)
+            : trans.__('GPUs on this machine')}
         </span>
         <span>{words}</span>
       </div>

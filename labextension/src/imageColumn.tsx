@@ -10,13 +10,14 @@ import type { LaunchModel } from './launchModel';
 import { Button, Icon, Mark, State } from './parts';
 import { rove } from './roving';
 import { paragraph } from './sentences';
-import { useServices } from './services';
+import { useServices, useSignal } from './services';
 
 export function ImageColumn(props: {
   readonly model: LaunchModel;
 }): JSX.Element {
   const { model } = props;
-  const { trans } = useServices();
+  const { engines, trans } = useServices();
+  const elsewhere = useSignal(engines.changed, () => engines.elsewhere);
   // In a narrow form, only the chosen image is shown; until there is one, all are.
   const [isExpanded, setExpanded] = React.useState(model.choice.image === '');
   const { project, recent, recommended, here, typed } = model.images;
@@ -102,7 +103,12 @@ export function ImageColumn(props: {
         )}
         {group(trans.__('Recent'), recent)}
         {group(trans.__('NVIDIA NGC'), recommended)}
-        {group(trans.__('On this machine'), here)}
+        {group(
+          elsewhere
+            ? trans.__('On %1', elsewhere)
+            : trans.__('On this machine'),
+          here
+        )}
         {model.sources.imagesFailure && (
           <p className="jp-DLEnv-error" role="alert">
             {model.sources.imagesFailure.message}

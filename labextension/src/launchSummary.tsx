@@ -9,7 +9,7 @@ import { FieldError } from './launchAdvanced';
 import { sliceName } from './gpuTile';
 import { Button, Fact, Icon, State } from './parts';
 import { paragraph } from './sentences';
-import { useServices } from './services';
+import { useServices, useSignal } from './services';
 import { texts } from './wire';
 import type { ISheet } from './wireImages';
 
@@ -174,7 +174,11 @@ function Checks(props: { readonly sheet: ISheet }): JSX.Element | null {
 
 function Settings(props: { readonly model: LaunchModel }): JSX.Element {
   const { model } = props;
-  const { trans, gpus } = useServices();
+  const { engines, trans, gpus } = useServices();
+  const elsewhere = useSignal(engines.changed, () => engines.elsewhere);
+  const loopback = elsewhere
+    ? trans.__('on %1 only', elsewhere)
+    : trans.__('this machine only');
   const { choice } = model;
   const spec = model.checked?.spec;
   const mounts = spec ? texts(spec, 'mounts') : [];
@@ -238,7 +242,7 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
               label={trans.__('Port')}
               note={
                 address === '127.0.0.1'
-                  ? trans.__('this machine only')
+                  ? loopback
                   : trans.__('on %1', address)
               }
             >
@@ -259,7 +263,7 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
               : choice.user}
         </Fact>
         {sshPort > 0 && (
-          <Fact label={trans.__('SSH')} note={trans.__('this machine only')}>
+          <Fact label={trans.__('SSH')} note={loopback}>
             {trans.__('port %1, or the next free', sshPort)}
           </Fact>
         )}

@@ -19,6 +19,8 @@ export interface IEngineOffer {
   readonly address: string;
   /** By the administrator's rules. */
   readonly isAllowed: boolean;
+  /** Of another machine than the server. */
+  readonly isElsewhere: boolean;
 }
 
 export interface IEngines {
@@ -35,6 +37,7 @@ export function parseEngines(answer: unknown): IEngines {
     usual: asString(item['default'], 'default'),
     engines: asList(item, 'engines', (value, path) => {
       const engine = asObject(value, path);
+      const address = text(engine, 'address');
       return {
         name: asString(engine['name'], `${path}.name`),
         kind: oneOf(
@@ -43,8 +46,9 @@ export function parseEngines(answer: unknown): IEngines {
           'kind',
           `${path}.kind`
         ),
-        address: text(engine, 'address'),
-        isAllowed: engine['allowed'] === true
+        address,
+        isAllowed: engine['allowed'] === true,
+        isElsewhere: /^(tcp|ssh):/.test(address)
       };
     })
   };

@@ -21,7 +21,8 @@ describe('parseEngines', () => {
       name: 'lab',
       kind: 'docker',
       address: 'ssh://lab',
-      isAllowed: true
+      isAllowed: true,
+      isElsewhere: true
     });
   });
 
@@ -80,10 +81,11 @@ describe('EnginesModel', () => {
     await model.refresh();
 
     expect([model.inUse?.name, model.option]).toEqual(['lab', 'lab']);
+    expect(model.elsewhere).toBe('lab');
     expect(switches).toBe(1);
     server.inUse = 'docker';
     await model.refresh();
-    expect(switches).toBe(2);
+    expect([switches, model.elsewhere]).toEqual([2, '']);
   });
 
   it('stays as it is when the server refuses', async () => {
