@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -13,6 +14,9 @@ from rig.nvml import MIB, FakeDriver, FakeGpu, FakeMig, FakeNvml
 from rig.nvml import build as build_nvml
 
 from .lab import Lab, running_lab, screenshot
+from .witness import Witness
+
+_WITNESS = pytest.StashKey[Witness]()
 
 #: In all states: in use, idle, linked, parted and lost.
 EIGHT_GPUS = FakeDriver(
@@ -25,6 +29,17 @@ EIGHT_GPUS = FakeDriver(
         FakeGpu(lost=True),
     ),
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """Tell what the page waited for, and what it and the server said, where a test failed."""
+    report = yield
+    witness = item.stash.get(_WITNESS, None)
+    if report.failed and report.when == "call" and witness is not None:
+        labs = [each for each in getattr(item, "funcargs", {}).values() if isinstance(each, Lab)]
+        report.sections.extend(witness.report(labs[0].log if labs else None))
+    return report
 
 
 @pytest.fixture
@@ -104,6 +119,7 @@ def page(request: pytest.FixtureRequest, context: BrowserContext) -> Iterator[Pa
     An error that our code throws and nobody catches fails the test.
     """
     page = context.new_page()
+    request.node.stash[_WITNESS] = Witness(page)
     errors: list[str] = []
     # Notebook 7 throws one of its own at each start.
     page.on(

@@ -31,6 +31,7 @@ class Lab:
     """A running server."""
 
     url: str
+    log: Path
 
     def page_url(self, path: str = "lab") -> str:
         return f"{self.url}{path}?reset&token={_TOKEN}"
@@ -144,7 +145,7 @@ def running_lab(
             )
         try:
             info = directories["JUPYTER_RUNTIME_DIR"] / f"jpserver-{server.pid}.json"
-            lab = Lab(url=_url(server, info, log))
+            lab = Lab(url=_url(server, info, log), log=log)
             try:
                 yield lab
             finally:
