@@ -203,13 +203,20 @@ export class LaunchModel implements IDisposable {
   }
 
   async launch(): Promise<IJob | null> {
-    if (this._isLaunching || this.obstacle) {
+    if (this._isLaunching) {
       return null;
     }
     this._isLaunching = true;
     this._failure = null;
     this._changed.emit();
     try {
+      // What stood in the way may have been changed a moment ago.
+      while (this.obstacle && this._checkedChoice !== this._choice) {
+        await this._check();
+      }
+      if (this.obstacle) {
+        return null;
+      }
       const job = await this._options.api.launch(toRequest(this.choice));
       this._options.remember(this._choice);
       return job;
@@ -226,8 +233,11 @@ export class LaunchModel implements IDisposable {
 
   private async _check(): Promise<void> {
     const signal = this._newSignal('check');
-    const { image } = this._choice;
-    const sheet = image && !this._sheet ? this._loadSheet(image) : null;
+    const choice = this._choice;
+    const hasImages = this._options.engines.inUse?.kind !== 'process';
+    if (choice.image && !this._sheet && hasImages) {
+      void this._loadSheet(choice.image);
+    }
     try {
       const request = toRequest(this.choice);
       const checked = await this._options.api.check(request, signal);
@@ -248,8 +258,8 @@ export class LaunchModel implements IDisposable {
             sshPort: 0
           };
     }
+    this._checkedChoice = choice;
     this._changed.emit();
-    await sheet;
   }
 
   private async _loadSheet(image: string): Promise<void> {
@@ -308,6 +318,8 @@ export class LaunchModel implements IDisposable {
   private _choice: IChoice;
   private _query = '';
   private _checked: ICheckedSpec | null = null;
+  /** What the answer of the last check is about. */
+  private _checkedChoice: IChoice | null = null;
   private _sheet: ISheet | null = null;
   private _failure: IFailure | null = null;
   private _picked = '';

@@ -241,9 +241,7 @@ function Settings(props: { readonly model: LaunchModel }): JSX.Element {
               key={port}
               label={trans.__('Port')}
               note={
-                address === '127.0.0.1'
-                  ? loopback
-                  : trans.__('on %1', address)
+                address === '127.0.0.1' ? loopback : trans.__('on %1', address)
               }
             >
               {host === '0'
