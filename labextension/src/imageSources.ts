@@ -12,13 +12,15 @@ import type { ILocalImage } from './wireDoctor';
 import type { IOffer, IRemoteTag } from './wireImages';
 import type { IProject } from './wireProject';
 
+export type ImageRoute = 'catalogue' | 'images' | 'project' | 'tags';
+
 export class ImageSources implements IDisposable {
   /**
    * @param recent - References of images that were launched before.
    * @param directory - Of the server's files, where a project may be.
    */
   constructor(
-    private readonly _api: API,
+    private readonly _api: Pick<API, ImageRoute>,
     private readonly _recent: readonly string[],
     private readonly _directory: string
   ) {

@@ -10,7 +10,7 @@ import type { EnginesModel } from './engines';
 import type { GpusModel } from './gpus';
 import { isPart, named } from './gpuNames';
 import { type IImageGroups, PROJECT } from './images';
-import { ImageSources } from './imageSources';
+import { type ImageRoute, ImageSources } from './imageSources';
 import {
   fromProject,
   type IChoice,
@@ -27,7 +27,7 @@ import type { IJob } from './wireJobs';
 const SETTLE = 250;
 
 export interface ILaunchOptions {
-  readonly api: API;
+  readonly api: Pick<API, ImageRoute | 'check' | 'launch' | 'sheet'>;
   readonly gpus: GpusModel;
   readonly engines: EnginesModel;
   readonly taken: () => ReadonlySet<string>;

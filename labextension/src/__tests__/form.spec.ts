@@ -1,6 +1,6 @@
-import { Signal } from '@lumino/signaling';
-
-import { type ILaunchOptions, LaunchModel } from '../launchModel';
+import { EnginesModel } from '../engines';
+import { GpusModel } from '../gpus';
+import { LaunchModel } from '../launchModel';
 
 const MESSAGE = 'An environment needs an image.';
 
@@ -11,33 +11,39 @@ describe('LaunchModel', () => {
   beforeEach(() => {
     launched.length = 0;
     const never = new Promise<never>(() => undefined);
-    const api = {
-      baseUrl: '',
-      catalogue: () => never,
-      images: () => never,
-      project: () => never,
-      sheet: () => never,
-      check: async (request: { image: string }) => ({
-        spec: null,
-        sshPort: 0,
-        problems: request.image ? [] : [{ field: 'image', message: MESSAGE }]
-      }),
-      launch: async (request: unknown) => {
-        launched.push(request);
-        return { id: '1' };
-      }
+    const ask = async (): Promise<never> => never;
+    const missing = {
+      code: 'spec-invalid',
+      message: MESSAGE,
+      hint: '',
+      detail: '',
+      field: 'image'
     };
-    const gpus = { changed: new Signal({}), want: jest.fn(), board: null };
     model = new LaunchModel({
-      api,
-      gpus,
-      engines: { switched: new Signal({}) },
-      taken: () => new Set<string>(),
+      api: {
+        catalogue: ask,
+        images: ask,
+        project: ask,
+        tags: ask,
+        sheet: ask,
+        check: async request => ({
+          spec: null,
+          sshPort: 0,
+          problems: request['image'] ? [] : [missing]
+        }),
+        launch: async request => {
+          launched.push(request);
+          return never;
+        }
+      },
+      gpus: new GpusModel(ask),
+      engines: new EnginesModel({ engines: ask, useEngine: ask }),
+      taken: () => new Set(),
       last: null,
       recent: [],
       directory: '',
       remember: jest.fn()
-    } as unknown as ILaunchOptions);
+    });
   });
 
   afterEach(() => model.dispose());
@@ -47,7 +53,8 @@ describe('LaunchModel', () => {
     expect(model.obstacle?.message).toBe(MESSAGE);
 
     model.update({ image: 'python' });
-    await model.launch();
+    void model.launch();
+    await new Promise(resolve => setTimeout(resolve, 0));
 
     expect(launched).toMatchObject([{ image: 'python' }]);
   });
