@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from .lab import Lab
 from .witness import Witness
@@ -20,10 +20,10 @@ def open_lab(page: Page, lab: Lab, path: str = "lab") -> None:
     It happened once in some thousand loads, on a machine that was very busy.
     """
     launcher = page.locator(".jp-LauncherCard").first
-    page.goto(lab.page_url(path))
     try:
+        page.goto(lab.page_url(path))
         expect(launcher).to_be_visible(timeout=_LAB_LOADS_AGAIN)
-    except AssertionError:
+    except (AssertionError, Error):
         report = "\n".join(map("\n".join, Witness.of(page).report(lab.log)))
         warnings.warn(f"JupyterLab did not load, and is loaded again.\n{report}", stacklevel=2)
         page.goto(lab.page_url(path))
