@@ -28,23 +28,26 @@ async def write_all(descriptor: int, pieces: Sequence[Any], pause: float = 0) ->
     """Write pieces of bytes one after the other, as if they were one.
 
     Args:
-        pause: Seconds after which to look whether there is room again.  The system tells at once,
-            and of little room, which makes work where there is much to write.
+        pause: Seconds after which to look whether there is room again, before the system is asked
+            to tell.  It tells of the least room, which makes work where there is much to write.
 
     Raises:
         OSError
     """
     loop = asyncio.get_event_loop()
     left = list(pieces)
+    has_paused = False
     while left:
         try:
             sent = os.writev(descriptor, left[:_MOST_PIECES])
         except BlockingIOError:
-            if pause:
+            if pause and not has_paused:
                 await asyncio.sleep(pause)
             else:
                 await until_ready(descriptor, loop.add_writer, loop.remove_writer)
+            has_paused = not has_paused
             continue
+        has_paused = False
         done = 0
         while done < len(left) and len(left[done]) <= sent:
             sent -= len(left[done])
