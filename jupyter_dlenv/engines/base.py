@@ -199,16 +199,7 @@ class Stream(Protocol):
     async def read(self) -> tuple[int, bytes]: ...
 
     async def hand_on(self, take: Callable[[int, Any], None]) -> None:
-        """Call with what comes, as it comes, as with what ``read`` returns; return at the end.
-
-        For much data: nothing is copied, and nothing waits.
-
-        Args:
-            take: Is given what is like ``bytes``; must not raise.
-
-        Raises:
-            EngineError
-        """
+        """Call, until the end, with what ``read`` would return; ``take`` must not raise."""
 
     async def write(self, data: bytes) -> None: ...
     async def close_stdin(self) -> None: ...
