@@ -321,7 +321,8 @@ class OpenAPIHandler(DlenvHandler):
 
     @needs("read")
     async def get(self) -> None:
-        self.send_json(openapi.description(url_path_join(self.base_url, API)))
+        url = url_path_join(self.base_url, API)
+        self.send_json(await asyncio.to_thread(openapi.description, url))
 
 
 class LastExitHandler(DlenvHandler):
