@@ -363,8 +363,10 @@ async def test_a_registry_that_is_not_there_is_an_error(engine, reports):
 
 async def test_a_pull_from_a_silent_registry_is_cancelled_at_once(engine, reports):
     connected = asyncio.Event()
+    silent = []
 
     async def stay_silent(reader, writer):
+        silent.append(asyncio.current_task())
         connected.set()
         while await reader.read(1024):
             pass
@@ -376,8 +378,11 @@ async def test_a_pull_from_a_silent_registry_is_cancelled_at_once(engine, report
     await asyncio.wait_for(connected.wait(), 20)
     pulling.cancel()
     await asyncio.wait([pulling], timeout=1)
-    assert pulling.cancelled()
     server.close()
+    for task in silent:
+        task.cancel()
+    await asyncio.wait(silent, timeout=1)
+    assert pulling.cancelled()
 
 
 def _dockerfile(*lines):
