@@ -29,7 +29,7 @@ from typing import Any
 
 from .access.relay import TUNNEL_LOCK
 from .agent.linux import keep_large_blocks
-from .agent.mux import Mux
+from .agent.mux import Mux, first_line
 from .engines import open_engine
 from .engines.base import Engine, Stream
 from .errors import ContainerNotFoundError, DlenvError, EnvironmentNotRunningError
@@ -42,7 +42,6 @@ _NAME = re.compile(r"agent\.sock\Z|k-[0-9a-f]{8}-[1-6]\Z")
 _HELLO_LIMIT = 15.0
 _FIRST_RETRY = 0.05
 _LONGEST_RETRY = 5.0
-_LONGEST_LINE = 4096
 _LOOK_SECONDS = 10.0
 _MACHINE = "machine"
 
@@ -93,16 +92,7 @@ class _EngineStream:
 
     async def line(self) -> bytes:
         """Return the first line."""
-        line = b""
-        while b"\n" not in line:
-            kind, piece = await self._stream.read()
-            if kind == 2:
-                _complain(piece)
-                continue
-            if not piece or len(line) > _LONGEST_LINE:
-                raise ConnectionResetError(line.decode(errors="replace") or "the stream ended")
-            line += piece
-        line, _, self._before = line.partition(b"\n")
+        line, self._before = await first_line(self._said)
         return line
 
     async def hand_on(self, take: Callable[[bytes], None]) -> None:
@@ -116,6 +106,13 @@ class _EngineStream:
                 _complain(data)
 
         await self._stream.hand_on(taken)
+
+    async def _said(self) -> bytes:
+        while True:
+            kind, data = await self._stream.read()
+            if kind != 2:
+                return data
+            _complain(data)
 
     async def write(self, pieces: list[bytes]) -> None:
         await self._stream.write(b"".join(pieces))

@@ -39,9 +39,30 @@ _OPEN, _DATA, _END, _CLOSE, _ROOM, _NEWS, _HEARD = range(1, 8)
 _WINDOW = 4 * 1024 * 1024
 PIECE = 256 * 1024
 _LONGEST = 1024 * 1024
+_LONGEST_LINE = 4096
 #: After so many bytes, or frames, the other end is told what has come.
 _SAY_AFTER = 1024 * 1024
 _SAY_AFTER_FRAMES = 64
+
+
+async def first_line(read: "Callable[[], Awaitable[bytes]]") -> Tuple[bytes, bytes]:
+    """Return the line that both ends say before the first frame, and what came after it.
+
+    Args:
+        read: Returns some bytes, none at the end.
+
+    Raises:
+        ConnectionError: There is none.
+    """
+    line = b""
+    while b"\n" not in line:
+        piece = await read()
+        if not piece or len(line) > _LONGEST_LINE:
+            said = line.decode("utf-8", "replace")
+            raise ConnectionResetError(said or "the stream ended")
+        line += piece
+    line, _, rest = line.partition(b"\n")
+    return line, rest
 
 
 class Stream(Protocol):

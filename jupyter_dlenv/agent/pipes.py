@@ -10,10 +10,10 @@ import os
 import socket
 from typing import Callable, List
 
+from .mux import first_line
 from .nonblocking import read, until_ready, write_all
 
 _PIECE = 256 * 1024
-_LONGEST_LINE = 64 * 1024
 #: F_SETPIPE_SZ, which Python has from 3.10 on.
 _SET_PIPE_SIZE = 1031
 _LARGE = 1024 * 1024
@@ -39,13 +39,7 @@ class Pipes:
         Raises:
             ConnectionError: There is none.
         """
-        line = b""
-        while b"\n" not in line:
-            piece = await read(self._source, _PIECE)
-            if not piece or len(line) > _LONGEST_LINE:
-                raise ConnectionResetError("no line")
-            line += piece
-        line, _, self._before = line.partition(b"\n")
+        line, self._before = await first_line(lambda: read(self._source, _PIECE))
         return line
 
     async def hand_on(self, take: Callable[[bytes], None]) -> None:

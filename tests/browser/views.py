@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-from playwright.sync_api import Error, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from .lab import Lab
-from .witness import Witness
 
 LAB_LOADS = 60_000
-_LAB_LOADS_AGAIN = 40_000
 
 
 def open_lab(page: Page, lab: Lab, path: str = "lab") -> None:
-    """Load JupyterLab; once more if it does not come, which then is among the warnings.
-
-    It happened once in some thousand loads, on a machine that was very busy.
-    """
-    launcher = page.locator(".jp-LauncherCard").first
-    try:
-        page.goto(lab.page_url(path))
-        expect(launcher).to_be_visible(timeout=_LAB_LOADS_AGAIN)
-    except (AssertionError, Error):
-        report = "\n".join(map("\n".join, Witness.of(page).report(lab.log)))
-        warnings.warn(f"JupyterLab did not load, and is loaded again.\n{report}", stacklevel=2)
-        page.goto(lab.page_url(path))
-        expect(launcher).to_be_visible(timeout=LAB_LOADS)
+    page.goto(lab.page_url(path))
+    expect(page.locator(".jp-LauncherCard").first).to_be_visible(timeout=LAB_LOADS)
 
 
 def run_command(page: Page, command: str, **args: Any) -> None:

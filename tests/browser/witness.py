@@ -6,8 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
-from weakref import WeakKeyDictionary
 
 from playwright.sync_api import Page, Request
 
@@ -17,10 +15,7 @@ _LINES = 40
 class Witness:
     """Watches a page from its opening on."""
 
-    _all: ClassVar[WeakKeyDictionary[Page, Witness]] = WeakKeyDictionary()
-
     def __init__(self, page: Page) -> None:
-        self._all[page] = self
         self._waiting: dict[Request, float] = {}
         self._said: deque[str] = deque(maxlen=_LINES)
         page.on("request", lambda request: self._waiting.update({request: time.monotonic()}))
@@ -29,11 +24,6 @@ class Witness:
         page.on("console", lambda message: self._said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self._said.append(f"error: {error.stack or error}"))
         page.on("crash", lambda _: self._said.append("The page has crashed."))
-
-    @classmethod
-    def of(cls, page: Page) -> Witness:
-        """Return the witness of a page, or one that knows nothing of what was before."""
-        return cls._all.get(page) or cls(page)
 
     def report(self, server_log: Path | None) -> Iterator[tuple[str, str]]:
         """Yield the parts of a report: what they are called, and their text."""
