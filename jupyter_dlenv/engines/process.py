@@ -73,6 +73,7 @@ class ProcessEngine:
         self.name = name
         self._store = ProcessStore(directory)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dlenv-process")
+        self._observing: Future[dict[str, ContainerState]] | None = None
 
     async def probe(self) -> EngineFacts:
         place = f"{platform.node()}:{self._store.root.absolute()}"
@@ -93,6 +94,7 @@ class ProcessEngine:
 
     async def create(self, plan: ContainerPlan) -> str:
         _check_possible(plan)
+        await self._observed_before()
         creating: Future[str] = self._threads.submit(self._store.create, plan, _environment(plan))
         try:
             return await to_its_end(asyncio.wrap_future(creating))
@@ -162,7 +164,8 @@ class ProcessEngine:
 
     def events(self) -> AsyncIterator[EngineEvent]:
         # What happens between this call and the first ``anext`` is not lost.
-        return self._events(self._threads.submit(self._observed))
+        self._observing = self._threads.submit(self._observed)
+        return self._events(self._observing)
 
     async def open_stream(
         self,
@@ -198,7 +201,13 @@ class ProcessEngine:
     async def aclose(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    async def _observed_before(self) -> None:
+        """Wait for a first look that was asked for, lest it sees what comes after it."""
+        if self._observing and not self._observing.done():
+            await asyncio.wait([asyncio.wrap_future(self._observing)])
+
     async def _call(self, work: Callable[..., T], *arguments: object) -> T:
+        await self._observed_before()
         loop = asyncio.get_running_loop()
         try:
             return await to_its_end(loop.run_in_executor(self._threads, work, *arguments))

@@ -141,3 +141,16 @@ def _processes_of(container_id):
         except psutil.Error:
             continue
     return found
+
+
+async def test_what_happens_right_after_events_were_asked_for_is_not_lost(engine, plan):
+    # So many that the first look at all of them takes far longer than one change.
+    containers = [await engine.create(plan()) for _ in range(150)]
+    last = max(containers)
+
+    events = engine.events()
+    await engine.remove(last)
+
+    event = await asyncio.wait_for(anext(events), 10)
+    assert (event.container_id, event.action) == (last, "destroy")
+    await events.aclose()
