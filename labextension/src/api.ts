@@ -4,6 +4,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import { retried } from './retry';
 import { paragraph } from './sentences';
 import {
   type IEnvironment,
@@ -152,9 +153,9 @@ export class API {
   }
 
   async check(spec: JSONRecord, signal: AbortSignal): Promise<ICheckedSpec> {
-    return parseCheckedSpec(
-      await this._json('spec', { ...post(spec), signal })
-    );
+    const check = async (): Promise<unknown> =>
+      await this._json('spec', { ...post(spec), signal });
+    return parseCheckedSpec(await retried(check, isBrokenOff(signal)));
   }
 
   async gpus(count: number): Promise<IBoard> {
@@ -264,6 +265,18 @@ export class API {
     path: string,
     init: RequestInit = {}
   ): Promise<Response> {
+    const request = async (): Promise<Response> =>
+      await this._requestOnce(path, init);
+    // What changes something may have arrived: whoever asked for it decides.
+    return init.method
+      ? await request()
+      : await retried(request, isBrokenOff(init.signal));
+  }
+
+  private async _requestOnce(
+    path: string,
+    init: RequestInit
+  ): Promise<Response> {
     const url = URLExt.join(this._settings.baseUrl, 'dlenv/api') + '/' + path;
     const settings = this._settings;
     // Not the browser's language: the page may be in another one.
@@ -283,6 +296,14 @@ export class API {
     }
     return response;
   }
+}
+
+/**
+ * Recognises a request that the network broke off, and not whoever asked.
+ */
+function isBrokenOff(signal?: AbortSignal | null): (error: unknown) => boolean {
+  return error =>
+    error instanceof ServerConnection.NetworkError && !signal?.aborted;
 }
 
 function environment(name: string, ...parts: string[]): string {

@@ -3,14 +3,16 @@
  */
 import * as React from 'react';
 
+import { retried } from './retry';
 import { useServices, useShown, useSignal } from './services';
 import type { View } from './view';
 
 const EnvironmentsPanel = React.lazy(async () => ({
-  default: (await import('./environmentsPanel')).EnvironmentsPanel
+  default: (await retried(() => import('./environmentsPanel')))
+    .EnvironmentsPanel
 }));
 const StatusItem = React.lazy(async () => ({
-  default: (await import('./statusItem')).StatusItem
+  default: (await retried(() => import('./statusItem'))).StatusItem
 }));
 
 export function Sidebar(props: { readonly view: View }): JSX.Element | null {

@@ -14,6 +14,7 @@ import {
   logIcon,
   takeAlongIcon
 } from './icons';
+import { retried } from './retry';
 import type { IServices } from './services';
 import { View } from './view';
 
@@ -21,22 +22,22 @@ type Panel = MainAreaWidget<View>;
 
 // Each is loaded when it is first looked at: JupyterLab starts without them.
 const Connect = React.lazy(async () => ({
-  default: (await import('./connect')).Connect
+  default: (await retried(() => import('./connect'))).Connect
 }));
 const Doctor = React.lazy(async () => ({
-  default: (await import('./doctor')).Doctor
+  default: (await retried(() => import('./doctor'))).Doctor
 }));
 const LaunchForm = React.lazy(async () => ({
-  default: (await import('./launchForm')).LaunchForm
+  default: (await retried(() => import('./launchForm'))).LaunchForm
 }));
 const Logs = React.lazy(async () => ({
-  default: (await import('./logs')).Logs
+  default: (await retried(() => import('./logs'))).Logs
 }));
 const Progress = React.lazy(async () => ({
-  default: (await import('./progress')).Progress
+  default: (await retried(() => import('./progress'))).Progress
 }));
 const TakeAlong = React.lazy(async () => ({
-  default: (await import('./takeAlong')).TakeAlong
+  default: (await retried(() => import('./takeAlong'))).TakeAlong
 }));
 
 export class Views {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,11 +95,31 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         _missing_browser()
-    with sync_playwright() as playwright:
+    with _no_new_addresses(), sync_playwright() as playwright:
         # Chromium's sandbox refuses root, and containers without user namespaces.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def _no_new_addresses() -> Iterator[None]:
+    """Have the interfaces of other tests' containers no IPv6 addresses, where that can be set.
+
+    Chromium breaks off whatever it loads when the machine has a new one.  Our pages ask again
+    (test_network.py), those of JupyterLab do not.
+    """
+    setting = Path("/proc/sys/net/ipv6/conf/default/addr_gen_mode")
+    try:
+        before = setting.read_text()
+        setting.write_text("1")
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        setting.write_text(before)
 
 
 @pytest.fixture
