@@ -11,6 +11,8 @@ STAMPS := $(VENV)/stamps
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The front end is built by its own rule below, and not in the middle of an installation.
 export HATCH_JUPYTER_BUILDER_SKIP_NPM := 1
+# Some machines forbid it; hundreds of processes would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 RIG := cd tests && $(PYTHON) -m rig
 RIG_IN_VENV := cd tests && ../$(BIN)/python -m rig
@@ -102,7 +104,11 @@ help:  ## Show this list
 $(BIN)/python:
 	$(RIG).tools venv
 
+# An installation writes it through the link that `develop` makes; the next one finds it twice.
+UNLINKED := rm -f jupyter_dlenv/labextension/install.json
+
 $(STAMPS)/package: pyproject.toml | $(BIN)/python
+	$(UNLINKED)
 	pip install -qq --editable . nbclient
 	@mkdir -p $(STAMPS) && touch $@
 
@@ -111,6 +117,7 @@ $(STAMPS)/lab: $(STAMPS)/package
 	touch $@
 
 $(STAMPS)/dev: pyproject.toml | $(BIN)/python
+	$(UNLINKED)
 	pip install -qq --editable '.[dev,test]'
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/package $(STAMPS)/lab
 
