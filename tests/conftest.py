@@ -32,29 +32,44 @@ TEST_LABEL = "org.jupyter-dlenv.test"
 LONGEST_STANDSTILL = 0.25
 
 
+#: In this order: one process begins with the browser's tests, the other with the engine's; who
+#: is done first goes on with the next.
+_GROUPS = ("browser", "engine", "shared", "")
+_OTHER_ENGINES = frozenset({"engine_oldest", "engine_like_29"})
+
+
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what runs in one process, one after another, when `make test` takes two.
 
-    Tests of the engine share its GPUs and count what is on it.  Those of the browser are few
-    and long, and come first in the other process; whatever needs neither follows them there.
+    Tests of the engine share its GPUs and count what is on it; some do neither and are beside
+    them, as are those of other engines, whose networks come when no browser is there to mind.
     """
     for item in items:
         if "docker_engine_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.docker)
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-        elif not _needs_nothing(item):
-            item.add_marker(pytest.mark.xdist_group("engine"))
-    # Last, when the browser has long been done: they stop what others use.
-    items.sort(key=lambda item: item.get_closest_marker("owned_engine") is not None)
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    # Last of theirs, when nobody else is left at the engine: they stop what others use.
+    items.sort(
+        key=lambda item: (
+            _GROUPS.index(_group(item)),
+            bool(item.get_closest_marker("owned_engine")),
+        )
+    )
 
 
-def _needs_nothing(item: pytest.Item) -> bool:
+def _group(item: pytest.Item) -> str:
+    """Return the group of a test; none of those that need neither a browser nor an engine."""
+    if item.get_closest_marker("browser"):
+        return "browser"
+    parameters = set(item.callspec.params.values()) if hasattr(item, "callspec") else set()
     if item.get_closest_marker("docker") or item.get_closest_marker("owned_engine"):
-        return False
-    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "process" in parameters or item.path.parent.name in ("unit", "server")
+        others = _OTHER_ENGINES & {*parameters, *getattr(item, "fixturenames", ())}
+        return "shared" if others or item.get_closest_marker("shares_engine") else "engine"
+    return (
+        "" if "process" in parameters or item.path.parent.name in ("unit", "server") else "engine"
+    )
 
 
 def _check_group() -> None:

@@ -19,7 +19,7 @@ from rig.shell import until
 from jupyter_dlenv.models import EnvironmentSpec, Mount
 from jupyter_dlenv.plan import Caller
 
-pytestmark = pytest.mark.usefixtures("configured")
+pytestmark = [pytest.mark.usefixtures("configured"), pytest.mark.shares_engine]
 
 #: The smallest PNG: 1 x 1 pixel.
 PNG = (
