@@ -63,13 +63,15 @@ def _group(item: pytest.Item) -> str:
     """Return the group of a test; none of those that need neither a browser nor an engine."""
     if item.get_closest_marker("browser"):
         return "browser"
-    parameters = set(item.callspec.params.values()) if hasattr(item, "callspec") else set()
-    if item.get_closest_marker("docker") or item.get_closest_marker("owned_engine"):
-        others = _OTHER_ENGINES & {*parameters, *getattr(item, "fixturenames", ())}
-        return "shared" if others or item.get_closest_marker("shares_engine") else "engine"
-    return (
-        "" if "process" in parameters or item.path.parent.name in ("unit", "server") else "engine"
-    )
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    parameters = {value for value in values if isinstance(value, str)}
+    if _OTHER_ENGINES & {*parameters, *getattr(item, "fixturenames", ())}:
+        return "shared"
+    needs_engine = item.get_closest_marker("docker") or item.get_closest_marker("owned_engine")
+    apart = "process" in parameters or item.path.parent.name in ("unit", "server")
+    if apart and not needs_engine:
+        return ""
+    return "shared" if item.get_closest_marker("shares_engine") else "engine"
 
 
 def _check_group() -> None:
