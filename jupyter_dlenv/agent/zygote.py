@@ -13,7 +13,8 @@ import os
 import site
 import socket
 import sys
-from typing import Dict, Iterable, Optional
+import zlib
+from typing import Dict, Iterable, List, Mapping, Optional
 
 from . import kernel
 from .wire import encode, say
@@ -45,7 +46,7 @@ def main(descriptor: int) -> None:
     """
     with socket.socket(fileno=descriptor) as control:
         # Taken before the imports: what is installed meanwhile counts as new.
-        paths = modified([*sys.path, *site.getsitepackages(), site.getusersitepackages()])
+        paths = look_at([*sys.path, *site.getsitepackages(), site.getusersitepackages()])
         importlib.import_module("ipykernel.kernelapp")
         for module in _ALSO:
             # Not only ImportError: what an optional package does when it loads is its own affair.
@@ -64,9 +65,35 @@ def main(descriptor: int) -> None:
         kernel.run(channel)
 
 
-def modified(paths: Iterable[str]) -> Dict[str, int]:
-    """Return when each directory last changed; installing or removing a package changes one."""
-    return {path: _modified(path) for path in paths if path}
+def look_at(paths: Iterable[str]) -> Dict[str, List[int]]:
+    """Return of each directory when it last changed, and a sum of what is in it.
+
+    Installing or removing a package changes both.  Where Python has not written byte code yet,
+    the time alone will change when it does; elsewhere the sum is 0, and the time tells.
+    """
+    return {path: [_modified(path), _sum_of_entries(path)] for path in paths if path}
+
+
+def are_same(seen: Mapping[str, List[int]]) -> bool:
+    """Tell whether the same packages are in directories as when they were looked at."""
+    return all(
+        _modified(path) == time or (entries and _sum_of_entries(path, anyhow=True) == entries)
+        for path, (time, entries) in seen.items()
+    )
+
+
+def _sum_of_entries(path: str, *, anyhow: bool = False) -> int:
+    try:
+        with os.scandir(path) as found:
+            # A package's own directory changes with its byte code, too.
+            entries = {
+                entry.name: 0 if entry.is_dir() else entry.stat().st_mtime_ns for entry in found
+            }
+    except OSError:
+        return 0
+    if entries.pop("__pycache__", None) is not None and not anyhow:
+        return 0
+    return zlib.crc32(repr(sorted(entries.items())).encode()) or 1
 
 
 def _modified(path: str) -> int:

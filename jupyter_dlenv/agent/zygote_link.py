@@ -6,10 +6,10 @@ import array
 import asyncio
 import socket
 import sys
-from typing import Dict
+from typing import Dict, List
 
 from .wire import MAX_LINE, RequestError, decode, say, tail
-from .zygote import modified
+from .zygote import are_same
 from .zygote_start import Begun
 
 _IMPORT_LIMIT = 60.0
@@ -22,7 +22,7 @@ class Zygote:
         self._log = begun.log
         self._control = begun.control
         self._process = begun.process
-        self._paths: Dict[str, int] = {}
+        self._paths: Dict[str, List[int]] = {}
         self._ended = asyncio.Event()
 
     @property
@@ -32,7 +32,7 @@ class Zygote:
     @property
     def usable(self) -> bool:
         """Tell whether it lives and knows the packages that are installed now."""
-        return not self._ended.is_set() and modified(self._paths) == self._paths
+        return not self._ended.is_set() and are_same(self._paths)
 
     async def wait_until_ready(self) -> None:
         """Return when the imports are done.

@@ -31,7 +31,13 @@ def start_agent(tmp_path, library):
     """Return a context manager that runs an agent in the same directory each time."""
 
     def start(warm=0, **more):
-        variables = {"PYTHONPATH": str(library), "JPY_PARENT_PID": "1", "DLENV_TEST": "from-agent"}
+        variables = {
+            "PYTHONPATH": str(library),
+            "JPY_PARENT_PID": "1",
+            "DLENV_TEST": "from-agent",
+            # Python may write byte code, as everywhere, whatever the machine of the tests says.
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
         variables["DLENV_WARM_KERNELS"] = str(warm)
         return agents.running(tmp_path / "s", tmp_path / "home", {**variables, **more})
 
