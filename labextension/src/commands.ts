@@ -56,8 +56,7 @@ export function addCommands(
   services: IServices,
   views: Views,
   palette: ICommandPalette | null,
-  tracker: INotebookTracker | null,
-  cwd: () => string
+  tracker: INotebookTracker | null
 ): void {
   const { trans, environments } = services;
   const category = trans.__('DL environments');
@@ -145,7 +144,7 @@ export function addCommands(
   }
 
   const { commands, serviceManager } = app;
-  const { api, actions, kernels } = services;
+  const { api, actions, kernels, directory } = services;
   const kernelCount = (environment: IEnvironment): number =>
     kernels.of(environment.kernelName).length;
   const changed = async (): Promise<void> => {
@@ -158,7 +157,11 @@ export function addCommands(
     label: trans.__('New DL environment'),
     caption: trans.__('Choose an image and GPUs, and launch a container'),
     execute: (_, args) =>
-      views.form(String(args['image'] ?? ''), String(args['cwd'] ?? cwd()))
+      views.form(
+        String(args['image'] ?? ''),
+        String(args['cwd'] ?? directory()),
+        args['project'] === 'yes'
+      )
   });
   add({
     id: COMMANDS.showLaunch,
@@ -177,7 +180,7 @@ export function addCommands(
     execute: async environment => {
       await serviceManager.kernelspecs.refreshSpecs();
       return await commands.execute('notebook:create-new', {
-        cwd: cwd(),
+        cwd: directory(),
         kernelName: environment.kernelName
       });
     }
@@ -191,7 +194,7 @@ export function addCommands(
     execute: async environment => {
       await serviceManager.kernelspecs.refreshSpecs();
       return await commands.execute('console:create', {
-        cwd: cwd(),
+        cwd: directory(),
         kernelPreference: { name: environment.kernelName }
       });
     }

@@ -96,7 +96,7 @@ export function EnvironmentsPanel(props: { readonly view: View }): JSX.Element {
           onAll={() => run(COMMANDS.doctor)}
         />
       )}
-      {!isAway && rows.length === 0 && isReady && <Empty />}
+      {!isAway && rows.length === 0 && isReady && <Empty isShown={isShown} />}
       {rows.length > 0 && (
         <ul
           className="jp-DLEnv-envs"
@@ -125,8 +125,27 @@ export function EnvironmentsPanel(props: { readonly view: View }): JSX.Element {
   );
 }
 
-function Empty(): JSX.Element {
-  const { trans, run } = useServices();
+function Empty(props: { readonly isShown: boolean }): JSX.Element {
+  const { api, trans, run, directory } = useServices();
+  const [hasProject, setProject] = React.useState(false);
+  React.useEffect(() => {
+    let isWanted = props.isShown;
+    const found = (is: boolean): void => {
+      if (isWanted) {
+        setProject(is);
+      }
+    };
+    if (isWanted) {
+      // A project with a fault is explained in the form.
+      api.project(directory()).then(
+        project => found(project !== null),
+        () => found(false)
+      );
+    }
+    return () => {
+      isWanted = false;
+    };
+  }, [api, directory, props.isShown]);
   return (
     <div className="jp-DLEnv-empty">
       <h3>{trans.__('No environments yet')}</h3>
@@ -141,6 +160,15 @@ function Empty(): JSX.Element {
         label={trans.__('New environment')}
         onClick={() => run(COMMANDS.create)}
       />
+      {hasProject && (
+        <button
+          type="button"
+          className="jp-DLEnv-link"
+          onClick={() => run(COMMANDS.create, { project: 'yes' })}
+        >
+          {trans.__('Start from dlenv.toml in this folder')}
+        </button>
+      )}
     </div>
   );
 }

@@ -134,6 +134,10 @@ const views: JupyterFrontEndPlugin<void> = {
         });
       },
       menu: (environment, x, y) => openMenu(menu, environment, x, y),
+      directory: () => {
+        const path = tracker?.currentWidget?.context.path ?? '';
+        return path.split('/').slice(0, -1).join('/');
+      },
       open: ({ path, type }) => {
         const command = type === 'console' ? 'console:open' : 'docmanager:open';
         void commands.execute(command, { path, activate: true });
@@ -172,11 +176,7 @@ const views: JupyterFrontEndPlugin<void> = {
     void app.restored.then(() => jobs.refresh()).catch(() => undefined);
 
     const opener = new Views(app, services, restorer);
-    const cwd = (): string => {
-      const path = tracker?.currentWidget?.context.path ?? '';
-      return path.split('/').slice(0, -1).join('/');
-    };
-    addCommands(app, services, opener, palette, tracker, cwd);
+    addCommands(app, services, opener, palette, tracker);
     notifyOfLaunches(services);
 
     let opensNotebook = true;

@@ -20,6 +20,8 @@ export function LaunchForm(props: {
   readonly initial: Partial<IChoice>;
   /** Of the server's files, where a project may be. */
   readonly directory: string;
+  /** Begin with what the project says. */
+  readonly fromProject: boolean;
   readonly onLaunched: (job: IJob) => void;
 }): JSX.Element {
   const services = useServices();
@@ -39,6 +41,7 @@ export function LaunchForm(props: {
       last: { ...last.choice, ...props.initial },
       recent: last.images,
       directory: props.directory,
+      fromProject: props.fromProject,
       remember: choice => remember(api.baseUrl, choice)
     });
   });

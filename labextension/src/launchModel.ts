@@ -37,6 +37,8 @@ export interface ILaunchOptions {
   readonly recent: readonly string[];
   /** Of the server's files, where a project may be. */
   readonly directory: string;
+  /** Begin with what the project says. */
+  readonly fromProject: boolean;
   readonly remember: (choice: IChoice) => void;
 }
 
@@ -46,7 +48,8 @@ export class LaunchModel implements IDisposable {
     if (this._choice.image) {
       this._suggestName();
     }
-    const { api, recent, directory } = _options;
+    const { api, recent, directory, fromProject } = _options;
+    this._awaitsProject = fromProject;
     this.sources = new ImageSources(api, recent, directory);
     this.sources.changed.connect(this._onSources, this);
     _options.gpus.changed.connect(this._onGpus, this);
@@ -290,6 +293,11 @@ export class LaunchModel implements IDisposable {
   }
 
   private _onSources(): void {
+    const { project } = this.sources;
+    if (this._awaitsProject && project) {
+      this._awaitsProject = false;
+      this.pick(project.image, PROJECT);
+    }
     this._changed.emit();
   }
 
@@ -326,6 +334,7 @@ export class LaunchModel implements IDisposable {
   private _places = '';
   /** What stood in the form before the project's own. */
   private _before: IChoice | null = null;
+  private _awaitsProject: boolean;
   private _isNameChosen = false;
   private _isLaunching = false;
   private _isDisposed = false;

@@ -32,6 +32,8 @@ export interface IServices {
   ) => void;
   /** Open the menu of an environment at a point of the page. */
   readonly menu: (environment: IEnvironment, x: number, y: number) => void;
+  /** Where new documents go, of the server's files. */
+  readonly directory: () => string;
   /** Show the document that a kernel belongs to. */
   readonly open: (kernel: IKernelUse) => void;
 }

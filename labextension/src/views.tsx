@@ -68,9 +68,13 @@ export class Views {
 
   /**
    * @param directory - Of the server's files, where a project may be.
+   * @param fromProject - Begin with what the project there says, whatever stood in the form.
    */
-  form(image: string, directory: string): Panel {
+  form(image: string, directory: string, fromProject: boolean): Panel {
     const { trans, run } = this._services;
+    if (fromProject) {
+      this._trackers.get('form')?.forEach(open => open.dispose());
+    }
     const panel: Panel = this._open(
       'form',
       'jupyter-dlenv-form',
@@ -81,6 +85,7 @@ export class Views {
           view={view}
           initial={image ? { image } : {}}
           directory={directory}
+          fromProject={fromProject}
           onLaunched={job => {
             this._here.add(job.id);
             // First: an area of Notebook 7 folds when what it shows is closed.

@@ -110,9 +110,8 @@ def test_a_project_and_a_part_of_a_gpu_are_chosen_in_the_form(lab: Lab, page: Pa
     file = {"type": "file", "format": "text", "content": text}
     lab.request("PUT", "../../api/contents/dlenv.toml", file)
     open_lab(page, lab)
-    run_command(page, "dlenv:create-environment")
 
-    form(page).get_by_role("button", name="bert").click()
+    open_sidebar(page).get_by_role("button", name="Start from dlenv.toml in this folder").click()
 
     expect(form(page).get_by_label("Name", exact=True)).to_have_value("bert")
     line = form(page).locator(".jp-DLEnv-cmd").first
