@@ -99,7 +99,8 @@ class Kernels:
         """Load ipykernel before anybody asks; a failure is told to whoever asks."""
         try:
             await self._ready_zygote()
-            self._pool.fill(pause=0)
+            # Whoever launched the environment for a kernel is first.
+            self._pool.fill()
         except (RequestError, OSError) as error:
             say("kernels cannot be started: %s" % error)
 

@@ -38,10 +38,10 @@ class Pool:
         self._preload = settings.preload
         self._filling: "Optional[asyncio.Task[None]]" = None
 
-    def fill(self, *, pause: float = _PAUSE) -> None:
-        """Begin to make what is missing."""
+    def fill(self) -> None:
+        """Begin to make what is missing, in a moment."""
         if self._filling is None or self._filling.done():
-            self._filling = asyncio.ensure_future(self._fill(pause))
+            self._filling = asyncio.ensure_future(self._fill())
 
     def take(self, env: Mapping[str, str]) -> Optional[Newborn]:
         """Return a warm kernel that somebody with these variables can have, if there is one."""
@@ -70,8 +70,8 @@ class Pool:
             say("%s cannot be imported ahead: %s" % (name, reason))
         self._preload = [name for name in self._preload if name not in failed]
 
-    async def _fill(self, pause: float) -> None:
-        await asyncio.sleep(pause)
+    async def _fill(self) -> None:
+        await asyncio.sleep(_PAUSE)
         self._ready = [n for n in self._ready if not n.kernel.ended.is_set()]
         while len(self._ready) < self._settings.size:
             left = linux.memory_left()

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import importlib
 import os
+import select
 import site
 import socket
 import sys
@@ -19,8 +20,8 @@ from typing import Dict, Iterable, List, Mapping, Optional
 from . import kernel
 from .wire import encode, say
 
-#: Wanted by nearly every kernel; a missing one costs its import after the fork, no more.  What
-#: imports matplotlib is not among them: when it loads, matplotlib asks the kernel's variables
+#: Wanted by nearly every kernel; a missing one costs its import after the fork, no more.
+#: What imports matplotlib is not among them: when it loads, matplotlib asks the kernel's variables
 #: and directory where and how to draw.
 _ALSO = (
     "IPython.core.completer",
@@ -48,17 +49,6 @@ def main(descriptor: int) -> None:
         # Taken before the imports: what is installed meanwhile counts as new.
         paths = look_at([*sys.path, *site.getsitepackages(), site.getusersitepackages()])
         importlib.import_module("ipykernel.kernelapp")
-        for module in _ALSO:
-            # Not only ImportError: what an optional package does when it loads is its own affair.
-            with contextlib.suppress(Exception):
-                importlib.import_module(module)
-        with contextlib.suppress(OSError):
-            threads = len(os.listdir("/proc/self/task"))
-            if threads > 1:
-                say("%d threads run after the imports; kernels may hang" % threads)
-        gc.collect()
-        # The collector of a kernel would copy every page that it only looks at.
-        gc.freeze()
         control.sendall(encode({"ready": True, "paths": paths}))
         channel = _fork_until_closed(control)
     if channel is not None:
@@ -104,10 +94,16 @@ def _modified(path: str) -> int:
 
 
 def _fork_until_closed(control: socket.socket) -> Optional[socket.socket]:
+    ahead = list(_ALSO)
     while True:
+        # Somebody waits for the first kernel of a new environment: it need not wait for these.
+        while ahead and not select.select([control], [], [], 0)[0]:
+            _import_ahead(ahead.pop(0), is_last=not ahead)
         channel = _receive(control)
         if channel is None:
             return None
+        # The collector of a kernel would copy every page that it only looks at.
+        gc.freeze()
         try:
             between = os.fork()
         except OSError as error:
@@ -118,6 +114,18 @@ def _fork_until_closed(control: socket.socket) -> Optional[socket.socket]:
             return _fork_again(channel)
         os.waitpid(between, 0)
         channel.close()
+
+
+def _import_ahead(module: str, *, is_last: bool) -> None:
+    # Not only ImportError: what an optional package does when it loads is its own affair.
+    with contextlib.suppress(Exception):
+        importlib.import_module(module)
+    if is_last:
+        gc.collect()
+        with contextlib.suppress(OSError):
+            threads = len(os.listdir("/proc/self/task"))
+            if threads > 1:
+                say("%d threads run after the imports; kernels may hang" % threads)
 
 
 def _fork_again(channel: socket.socket) -> socket.socket:
