@@ -74,6 +74,15 @@ def _group(item: pytest.Item) -> str:
     return "shared" if item.get_closest_marker("shares_engine") else "engine"
 
 
+def _lateness(item: pytest.Item) -> int:
+    """Return when a test's turn comes in its group."""
+    if item.get_closest_marker("owned_engine"):
+        # When nobody else is left at the engine: they stop what others use.
+        return 2
+    # All GPUs are theirs, when the browser's tests, of which some take two, have long been done.
+    return int(item.path.name.startswith(("test_gpu_", "test_lease_")))
+
+
 def _check_group() -> None:
     """Fail a test that asks for an engine, and of which nothing says so."""
     running = os.environ.get("PYTEST_CURRENT_TEST", "")

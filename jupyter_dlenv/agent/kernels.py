@@ -278,7 +278,7 @@ class Kernels:
 
     async def _hand_over(self, kernel_id: str, request: Dict[str, Any]) -> Optional[Kernel]:
         """Return a warm kernel that has become the wanted one; ``None`` if there is none."""
-        newborn = self._pool.take(request["env"])
+        newborn = await self._pool.take(request["env"])
         if newborn is None:
             return None
         kernel = newborn.kernel

@@ -37,16 +37,22 @@ class Pool:
         self._read: Dict[str, int] = {}
         self._preload = settings.preload
         self._filling: "Optional[asyncio.Task[None]]" = None
+        #: One that is sooner ready than any that is begun now.
+        self._nearly: "Optional[asyncio.Future[Newborn]]" = None
 
     def fill(self) -> None:
         """Begin to make what is missing, in a moment."""
         if self._filling is None or self._filling.done():
             self._filling = asyncio.ensure_future(self._fill())
 
-    def take(self, env: Mapping[str, str]) -> Optional[Newborn]:
+    async def take(self, env: Mapping[str, str]) -> Optional[Newborn]:
         """Return a warm kernel that somebody with these variables can have, if there is one."""
         if any(name.startswith(_DECISIVE) for name in env):
             return None
+        nearly, self._nearly = self._nearly, None
+        if nearly is not None:
+            # Only one waits for it: all others would be later than without.
+            await asyncio.wait([nearly])
         if self._ready and self._read != _configuration():
             self.clear()
         while self._ready:
@@ -81,8 +87,11 @@ class Pool:
             preload = self._preload if left >= _LEAST_MEMORY_TO_PRELOAD else []
             if not self._ready:
                 self._read = _configuration()
+            making = asyncio.ensure_future(self._make(preload))
+            # Imports may take any time.
+            self._nearly = None if preload else making
             try:
-                self._ready.append(await self._make(preload))
+                self._ready.append(await making)
             except (RequestError, OSError) as error:
                 detail = getattr(error, "detail", "").strip().splitlines()[-1:]
                 say("no warm kernel: %s" % " ".join([str(error), *detail]))
@@ -91,6 +100,8 @@ class Pool:
                     return
                 say("kernels start without %s" % ", ".join(preload))
                 self._preload = []
+            finally:
+                self._nearly = None
 
 
 def _configuration() -> Dict[str, int]:
