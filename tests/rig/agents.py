@@ -105,7 +105,14 @@ async def execute(client: AsyncKernelClient, code: str) -> str:
         content = message["content"]
         printed.append(content.get("text") or content.get("ename") or "")
 
-    await client.execute_interactive(code, timeout=60, allow_stdin=False, output_hook=hear)
+    await client.execute_interactive(
+        code,
+        timeout=60,
+        allow_stdin=False,
+        output_hook=hear,
+        # What comes right after an error is else thrown away as the rest of a queue.
+        stop_on_error=False,
+    )
     return "".join(printed).strip()
 
 
