@@ -260,7 +260,7 @@ def connecting(browser: Browser, lab: Lab, look: Look) -> None:
 def sidebars(browser: Browser, lab: Lab, look: Look) -> None:
     for name, room in (
         ("narrow", Showroom(jobs=[pulling()])),
-        ("empty", Showroom(environments=[], board=nothing_leased)),
+        ("empty", Showroom(environments=[], board=nothing_leased, project=PROJECT)),
         ("no-engine", Showroom(environments=[], board=nothing_leased, failure=UNREACHABLE)),
         ("other-engine", Showroom(engine="gpu1")),
         ("30-environments", Showroom(environments=many_environments(30))),
