@@ -50,13 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.docker)
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
-    # Last of theirs, when nobody else is left at the engine: they stop what others use.
-    items.sort(
-        key=lambda item: (
-            _GROUPS.index(_group(item)),
-            bool(item.get_closest_marker("owned_engine")),
-        )
-    )
+    items.sort(key=lambda item: (_GROUPS.index(_group(item)), _lateness(item)))
 
 
 def _group(item: pytest.Item) -> str:

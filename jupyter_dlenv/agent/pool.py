@@ -13,6 +13,8 @@ from .wire import RequestError, say
 
 #: After a start, the new kernel's first cell comes before the next warm kernel.
 _PAUSE = 0.3
+#: A kernel that is nearly ready takes a fraction of this; one that hangs is not waited for.
+_NEARLY = 2.0
 #: An idle kernel takes some 20 MB of its own; a framework may take many times that.
 _LEAST_MEMORY = 512 * 1024 * 1024
 _LEAST_MEMORY_TO_PRELOAD = 4 * 1024 * 1024 * 1024
@@ -52,7 +54,7 @@ class Pool:
         nearly, self._nearly = self._nearly, None
         if nearly is not None:
             # Only one waits for it: all others would be later than without.
-            await asyncio.wait([nearly])
+            await asyncio.wait([nearly], timeout=_NEARLY)
         if self._ready and self._read != _configuration():
             self.clear()
         while self._ready:
