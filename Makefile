@@ -38,13 +38,22 @@ lab: $(STAMPS)/lab $(FRONT_END)  ## Open JupyterLab with the extension of this c
 ##@ Check
 
 .PHONY: test
-test: $(STAMPS)/dev $(NODE_PACKAGES) $(FRONT_END)  ## Set up everything that the tests need, and run them all
+test:  ## Set up everything that the tests need, and run them all
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line ready
+	cd labextension && jlpm test
+	$(PYTEST)
+
+# Two at a time, since most of it waits for a network.
+.PHONY: ready machine images
+ready: images $(FRONT_END)
+
+images: machine $(STAMPS)/dev
+	$(RIG_IN_VENV).images
+
+machine: | $(BIN)/python
 	$(RIG).tools chromium
 	$(RIG).tools ssh
 	$(RIG).engine up $(OPTIONAL_ENGINE)
-	$(RIG_IN_VENV).images
-	cd labextension && jlpm test
-	$(PYTEST)
 
 .PHONY: screenshots
 screenshots: $(STAMPS)/dev $(FRONT_END)  ## Take a picture of every view, into build-artifacts/

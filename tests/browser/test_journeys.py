@@ -190,12 +190,15 @@ def test_stop_start_save_and_remove_in_two_tabs_that_stay_in_step(
         expect(row(tab, "mine")).to_contain_text("Running")
 
     def act(item: str) -> None:
+        # The browser draws a tab that nobody looks at once a second.
+        page.bring_to_front()
         row(page, "mine").get_by_role("button", name="More actions").click()
         page.get_by_role("menuitem", name=item, exact=True).click()
 
     act("Stop")
     for tab in (page, other):
         expect(row(tab, "mine")).to_contain_text("Stopped", timeout=30_000)
+    other.bring_to_front()
     row(other, "mine").get_by_role("button", name="Start").click()
     for tab in (page, other):
         expect(row(tab, "mine")).to_contain_text("Running", timeout=LAUNCH)
@@ -225,6 +228,7 @@ def test_stop_start_save_and_remove_in_two_tabs_that_stay_in_step(
     for tab in (page, other):
         expect(sidebar(tab).get_by_text("Processes, no containers")).to_be_visible()
     expect(form(page).get_by_text("--engine process").first).to_be_visible()
+    other.bring_to_front()
     sidebar(other).get_by_role("button", name="Change").click()
     other.get_by_role("dialog").get_by_role("button", name="Use", exact=True).click()
     for tab in (page, other):

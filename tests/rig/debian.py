@@ -5,6 +5,7 @@ Standard library only: it runs before there is a virtual environment.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ class PackageError(OSError):
     """A package cannot be had; says why in apt's words."""
 
 
+#: apt has locks of its own, and fails where it finds them taken.
+_LOCK = Path("/run/dlenv-tests-apt.lock")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -85,15 +88,17 @@ def unpack(packages: tuple[str, ...], into: Path, *, suites: tuple[str, ...]) ->
 
 
 def install(*packages: str) -> None:
-    """Install packages on this machine, as root."""
+    """Install packages on this machine, as root; of several processes, one after another."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages]
-    try:
-        _run(command, env=environment)
-    except PackageError:
-        # The lists may be older than the archive, or not there at all.
-        _run(["apt-get", "update", "-qq"], env=environment)
-        _run(command, env=environment)
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            _run(command, env=environment)
+        except PackageError:
+            # The lists may be older than the archive, or not there at all.
+            _run(["apt-get", "update", "-qq"], env=environment)
+            _run(command, env=environment)
 
 
 def install_missing(**package_of_command: str) -> None:

@@ -24,7 +24,7 @@ _APT = (
     "apt-get update -qq && DEBIAN_FRONTEND=noninteractive "
     "apt-get install -y -qq --no-install-recommends"
 )
-_CLEAN = "rm -rf /var/lib/apt/lists/*"
+_CLEAN = "rm -rf /var/lib/apt/lists/* /var/cache/apt/*"
 
 
 @dataclass(frozen=True)
