@@ -39,21 +39,29 @@ lab: $(STAMPS)/lab $(FRONT_END)  ## Open JupyterLab with the extension of this c
 
 .PHONY: test
 test:  ## Set up everything that the tests need, and run them all
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line ready
+	@$(MAKE) --no-print-directory $(TWO) setup
+	@$(MAKE) --no-print-directory $(TWO) ready
 	cd labextension && jlpm test
 	$(PYTEST)
 
-# Two at a time, since most of it waits for a network.
-.PHONY: ready machine images
-ready: images $(FRONT_END)
+# Two things at a time, since most of the time each waits for a network; but not two of pip.
+TWO := --jobs 2 --output-sync=line
 
-images: machine $(STAMPS)/dev
-	$(RIG_IN_VENV).images
+.PHONY: setup
+setup: machine $(STAMPS)/dev
 
+.PHONY: machine
 machine: | $(BIN)/python
 	$(RIG).tools chromium
 	$(RIG).tools ssh
 	$(RIG).engine up $(OPTIONAL_ENGINE)
+
+.PHONY: ready
+ready: images $(FRONT_END)
+
+.PHONY: images
+images: machine $(STAMPS)/dev
+	$(RIG_IN_VENV).images
 
 .PHONY: screenshots
 screenshots: $(STAMPS)/dev $(FRONT_END)  ## Take a picture of every view, into build-artifacts/

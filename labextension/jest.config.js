@@ -3,8 +3,12 @@ const jupyterlab = require('@jupyterlab/testutils/lib/jest-config');
 // Packages that are published as ES modules only, which jest does not load by itself.
 const esModules = [
   '@codemirror',
+  '@jupyter/react-components',
+  '@jupyter/web-components',
   '@jupyter/ydoc',
   '@jupyterlab/',
+  '@microsoft/',
+  'exenv-es6',
   'lib0',
   'nanoid',
   'vscode-ws-jsonrpc',

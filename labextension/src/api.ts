@@ -103,6 +103,17 @@ export class API {
     return this._settings.baseUrl;
   }
 
+  /**
+   * Fails while the server is away; a hub answers for one that it has not.
+   */
+  async ping(): Promise<void> {
+    const url = URLExt.join(this.baseUrl, 'api');
+    const answer = await ServerConnection.makeRequest(url, {}, this._settings);
+    if (answer.status === 424 || answer.status >= 500) {
+      throw new ServerConnection.ResponseError(answer);
+    }
+  }
+
   async environments(): Promise<readonly IEnvironment[]> {
     return parseEnvironments(await this._json('environments'));
   }

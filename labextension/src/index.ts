@@ -32,10 +32,11 @@ import { JobsModel } from './jobs';
 import { KernelsModel } from './kernels';
 import { EnvironmentsModel } from './model';
 import {
+  kernelExitNotifier,
   notifyOfIdleness,
-  notifyOfKernelExit,
   notifyOfLaunches
 } from './notifications';
+import { Reconnection } from './reconnection';
 import type { IServices } from './services';
 import { Sidebar, Status } from './sides';
 import { IEnvironments } from './tokens';
@@ -144,6 +145,19 @@ const views: JupyterFrontEndPlugin<void> = {
       }
     };
 
+    const notifyOfKernelExit = kernelExitNotifier(services);
+    const reconnection = new Reconnection(() => api.ping());
+    tracker?.widgetAdded.connect((_, { sessionContext }) => {
+      reconnection.watch(sessionContext);
+      // Events are missed for some time after the server was away.
+      sessionContext.statusChanged.connect((context, status) => {
+        const kernel = context.session?.kernel;
+        if (kernel?.name.startsWith(KERNEL) && status === 'autorestarting') {
+          void notifyOfKernelExit(kernel.id);
+        }
+      });
+    });
+
     const { engines } = services;
     const refreshEngines = (): void => {
       void engines.refresh().catch(() => undefined);
@@ -165,7 +179,7 @@ const views: JupyterFrontEndPlugin<void> = {
       }
       const exit = parseKernelExitEvent(event);
       if (exit) {
-        void notifyOfKernelExit(services, exit);
+        void notifyOfKernelExit(exit.kernelId, exit);
       }
       const idle = parseIdleEvent(event);
       if (idle) {

@@ -75,38 +75,54 @@ export function notifyOfIdleness(
   );
 }
 
-export async function notifyOfKernelExit(
-  { api, trans }: IServices,
-  exit: IKernelExit
-): Promise<void> {
-  // Events are for all pages, and in English.
-  const said = await api.lastExit(exit.kernelId).catch(() => exit);
-  const text = paragraph(said.message, said.hint).replace(/`/g, '');
-  Notification.error(text, {
-    autoClose: false,
-    actions: [
-      {
-        label: trans.__('Last words'),
-        displayType: 'accent',
-        callback: () =>
-          void api
-            .lastExit(exit.kernelId)
-            .then(({ log }) => log)
-            .catch(error => String(error))
-            .then(log =>
-              showDialog({
-                title: said.message,
-                body: log
-                  ? createElement(
-                      'pre',
-                      { className: 'jp-DLEnv-lastwords', tabIndex: 0 },
-                      log
-                    )
-                  : trans.__('It wrote nothing.'),
-                buttons: [Dialog.okButton({ label: trans.__('Close') })]
-              })
-            )
-      }
-    ]
-  });
+/**
+ * @returns A function that tells why a kernel ended, once for each end, however often it is said.
+ */
+export function kernelExitNotifier({
+  api,
+  trans
+}: Pick<IServices, 'api' | 'trans'>): (
+  kernelId: string,
+  event?: IKernelExit
+) => Promise<void> {
+  const told = new Set<string>();
+
+  const showLog = async (kernelId: string, title: string): Promise<void> => {
+    const log = await api
+      .lastExit(kernelId)
+      .then(exit => exit.log)
+      .catch(error => String(error));
+    const body = log
+      ? createElement(
+          'pre',
+          { className: 'jp-DLEnv-lastwords', tabIndex: 0 },
+          log
+        )
+      : trans.__('It wrote nothing.');
+    const close = Dialog.okButton({ label: trans.__('Close') });
+    await showDialog({ title, body, buttons: [close] });
+  };
+
+  return async (kernelId, event) => {
+    // Events are for all pages, and in English.
+    const known = await api.lastExit(kernelId).catch(() => null);
+    const said = known ?? event;
+    const key = known && `${kernelId} ${known.at}`;
+    if (!said || (key && told.has(key))) {
+      return;
+    }
+    if (key) {
+      told.add(key);
+    }
+    Notification.error(paragraph(said.message, said.hint).replace(/`/g, ''), {
+      autoClose: false,
+      actions: [
+        {
+          label: trans.__('Last words'),
+          displayType: 'accent',
+          callback: () => void showLog(kernelId, said.message)
+        }
+      ]
+    });
+  };
 }

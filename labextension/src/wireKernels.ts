@@ -33,6 +33,8 @@ export function parseKernelExitEvent(event: JSONRecord): IKernelExit | null {
 export interface ILastExit {
   readonly message: string;
   readonly hint: string;
+  /** When; tells one end of a kernel from another. */
+  readonly at: string;
   /** The last lines that the kernel wrote outside of notebooks. */
   readonly log: string;
 }
@@ -42,6 +44,7 @@ export function parseLastExit(answer: unknown): ILastExit {
   return {
     message: asString(exit['message'], 'message'),
     hint: text(exit, 'hint'),
+    at: asString(exit['at'], 'at'),
     log: text(exit, 'log')
   };
 }

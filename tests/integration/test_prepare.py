@@ -26,7 +26,7 @@ from jupyter_dlenv.images.prepare import PreparedImage, build_directory, prepare
 from jupyter_dlenv.images.recipe import prepared_tag
 
 #: Installing a kernel is ten seconds of work for one core; on a busy machine, minutes.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.shares_engine]
 
 TEST_LABEL = "org.jupyter-dlenv.test"
 BUNDLE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

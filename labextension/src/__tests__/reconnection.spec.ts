@@ -1,0 +1,126 @@
+import type { Kernel } from '@jupyterlab/services';
+import { Signal } from '@lumino/signaling';
+
+import { Reconnection } from '../reconnection';
+
+/** A notebook, as JupyterLab knows it, and a server that comes and goes. */
+class Notebook {
+  reconnected = 0;
+  isServerThere = true;
+  asked = 0;
+  readonly connectionStatusChanged = new Signal<this, Kernel.ConnectionStatus>(
+    this
+  );
+  readonly session: {
+    kernel: {
+      connectionStatus: Kernel.ConnectionStatus;
+      reconnect: () => Promise<void>;
+    } | null;
+  } = {
+    kernel: {
+      connectionStatus: 'connected',
+      reconnect: async () => {
+        this.reconnected += 1;
+      }
+    }
+  };
+
+  readonly ask = async (): Promise<void> => {
+    this.asked += 1;
+    if (!this.isServerThere) {
+      throw new TypeError('Failed to fetch');
+    }
+  };
+
+  become(status: Kernel.ConnectionStatus): void {
+    if (this.session.kernel) {
+      this.session.kernel.connectionStatus = status;
+    }
+    this.connectionStatusChanged.emit(status);
+  }
+}
+
+describe('Reconnection', () => {
+  let notebook: Notebook;
+  let reconnection: Reconnection;
+
+  beforeEach(() => {
+    jest.useFakeTimers({
+      doNotFake: ['queueMicrotask', 'nextTick', 'requestAnimationFrame']
+    });
+    notebook = new Notebook();
+    reconnection = new Reconnection(notebook.ask);
+    reconnection.watch(notebook);
+  });
+
+  afterEach(() => {
+    reconnection.dispose();
+    jest.useRealTimers();
+  });
+
+  it('connects once, when a server that was away is back', async () => {
+    notebook.isServerThere = false;
+    notebook.become('connecting');
+    await jest.advanceTimersByTimeAsync(5_000);
+    expect(notebook.reconnected).toBe(0);
+
+    notebook.isServerThere = true;
+    await jest.advanceTimersByTimeAsync(25_000);
+
+    expect(notebook.reconnected).toBe(1);
+  });
+
+  it('connects again, when the server goes away again', async () => {
+    for (const isThere of [false, true, false, true]) {
+      notebook.isServerThere = isThere;
+      notebook.become('connecting');
+      await jest.advanceTimersByTimeAsync(12_000);
+    }
+
+    expect(notebook.reconnected).toBe(2);
+  });
+
+  it('leaves a connection alone that only takes its time', async () => {
+    notebook.become('connecting');
+    await jest.advanceTimersByTimeAsync(10_000);
+
+    expect(notebook.reconnected).toBe(0);
+  });
+
+  it('asks no more when all is well, or the notebook closed', async () => {
+    notebook.isServerThere = false;
+    notebook.become('connecting');
+    await jest.advanceTimersByTimeAsync(3_000);
+    notebook.session.kernel = null;
+    await jest.advanceTimersByTimeAsync(10_000);
+    const { asked } = notebook;
+
+    await jest.advanceTimersByTimeAsync(60_000);
+
+    expect(notebook.asked).toBe(asked);
+  });
+
+  it('does not ask for ever, though the server answers', async () => {
+    notebook.become('disconnected');
+    await jest.advanceTimersByTimeAsync(120_000);
+    const { asked } = notebook;
+
+    await jest.advanceTimersByTimeAsync(60_000);
+
+    expect(notebook.asked).toBe(asked);
+    expect(notebook.reconnected).toBe(0);
+  });
+
+  it('asks no more when a kernel has started', async () => {
+    notebook.become('connecting');
+    await jest.advanceTimersByTimeAsync(1_500);
+    notebook.become('connected');
+    await jest.advanceTimersByTimeAsync(2_000);
+    const { asked } = notebook;
+
+    await jest.advanceTimersByTimeAsync(60_000);
+
+    expect(notebook.asked).toBe(asked);
+    expect(notebook.reconnected).toBe(0);
+  });
+});
