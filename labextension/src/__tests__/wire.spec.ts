@@ -170,9 +170,11 @@ describe('parseKernelExitEvent', () => {
   it('leaves other events alone, and refuses what says nothing', () => {
     expect(parseKernelExitEvent({ ...sent, schema_id: 'other' })).toBeNull();
     expect(() => parseKernelExitEvent({ ...sent, message: 1 })).toThrow();
-    expect(parseLastExit({ ...sent, log: 'cut' })).toEqual({
+    const at = '2026-11-30T07:00:00+00:00';
+    expect(parseLastExit({ ...sent, at, log: 'cut' })).toEqual({
       message: sent.message,
       hint: sent.hint,
+      at,
       log: 'cut'
     });
   });
