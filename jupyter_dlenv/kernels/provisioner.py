@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
 import signal
 from pathlib import Path
@@ -16,13 +15,11 @@ from traitlets import Bool, Unicode
 
 from ..access.relay import TUNNEL_LOCK
 from ..configuration import Configuration
-from ..doctor.diagnoses import explained
 from ..errors import (
     AgentError,
     AgentUnreachableError,
     DlenvError,
     EnvironmentNotFoundError,
-    InternalError,
     KernelStartError,
 )
 from ..models import Environment
@@ -32,8 +29,7 @@ from .last_exit import KERNEL_EXIT, LastExit, explain_environment, explain_kerne
 from .link import AgentLink, HeldKernel, KernelExit, nobody_listens
 from .paths import to_host
 from .seen import forget
-
-_log = logging.getLogger(__name__)
+from .start_errors import told_to_the_user
 
 _LINK_TIMEOUT = 10.0
 _RETRY_INTERVAL = 1.0
@@ -102,7 +98,7 @@ class DlenvProvisioner(KernelProvisionerBase):
         # An agent that answers is asked nothing but the kernel: a restart should be quick.
         answers = self._link is not None and not self._link.closed.done()
         if self._observed is None or not answers:
-            with _told_to_the_user():
+            with told_to_the_user():
                 self._observed = await self._running_environment()
         return await super().pre_launch(cmd=[], **kwargs)
 
@@ -122,7 +118,7 @@ class DlenvProvisioner(KernelProvisionerBase):
             inside=self._cwd,
             env=surroundings.passed_on(given),
         )
-        with _told_to_the_user():
+        with told_to_the_user():
             link = await self._connected(directory)
             kernel = await link.start_kernel(
                 self.kernel_id,
@@ -134,9 +130,9 @@ class DlenvProvisioner(KernelProvisionerBase):
                 note=self._note,
                 outlives=self.outlives,
             )
-        if self._prefix and getattr(self.parent, "execution_state", None):
+        if self._prefix and hasattr(self.parent, "execution_state"):
             # The one before it may have died in a cell, and would be called busy for ever.
-            self.parent.execution_state = "idle"  # type: ignore[union-attr]
+            _call_idle_when_ready(self.parent)
         self._prefix = kernel.prefix
         self._running = True
         self._following = asyncio.ensure_future(self._follow(link, directory))
@@ -381,16 +377,14 @@ class DlenvProvisioner(KernelProvisionerBase):
             raise KernelStartError("The kernel has been shut down.")
 
 
-@contextlib.contextmanager
-def _told_to_the_user() -> Any:
-    """Put all there is to say into the text of the error: Jupyter shows nothing else."""
-    try:
-        yield
-    except DlenvError as error:
-        better = explained(error)
-        text = "\n".join(filter(None, (f"{better} {better.hint}", better.detail)))
-        raise KernelStartError(text, hint=better.hint, detail=better.detail) from error
-    except Exception as error:
-        _log.exception("A kernel could not be started")
-        said = InternalError("The kernel could not be started, by an error of jupyter_dlenv's own.")
-        raise KernelStartError(f"{said} {said.hint}", hint=said.hint) from error
+def _call_idle_when_ready(manager: Any) -> None:
+    """Not before: Jupyter fails if it is asked to end a kernel that it is still starting."""
+    manager.execution_state = "starting"
+
+    def call(ready: Any) -> None:
+        has_started = not ready.cancelled() and ready.exception() is None
+        # Somebody may have had it do something since.
+        if has_started and manager.execution_state == "starting":
+            manager.execution_state = "idle"
+
+    manager.ready.add_done_callback(call)

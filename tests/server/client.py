@@ -189,20 +189,16 @@ class Kernel:
         """Return when the page has been told that the kernel is started again."""
         await asyncio.wait_for(self._heard("restarting"), PATIENCE)
 
+    async def end(self) -> None:
+        await self._fetch("api", "kernels", self.id, method="DELETE")
+
     async def aclose(self) -> None:
         self._socket.close()
-        for patience in range(100, -1, -1):
-            try:
-                await self._fetch("api", "kernels", self.id, method="DELETE")
-                return
-            except HTTPClientError as error:
-                if error.code == 404:
-                    # A test may have ended it.
-                    return
-                # jupyter_client's error where a kernel that died is just being started again.
-                if error.code != 500 or not patience:
-                    raise
-                await asyncio.sleep(0.05)
+        try:
+            await self.end()
+        except HTTPClientError as error:
+            # A test may have ended it.
+            assert error.code == 404  # noqa: PT017
 
     async def _heard(self, state: str) -> None:
         while True:
