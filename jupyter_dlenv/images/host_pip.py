@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import sysconfig
+import tempfile
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -23,27 +24,34 @@ async def run_pip(*arguments: str, limit: float) -> str:
         BuildFailedError: It failed, or took longer than ``limit`` seconds, or there is none.
     """
     command = await asyncio.to_thread(_command)
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"},
-        start_new_session=True,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), limit)
-    except asyncio.TimeoutError as error:
-        raise BuildFailedError(
-            f"pip had not ended on this machine after {limit:.0f} s.",
-            hint="Check the network and the proxy of this machine.",
-        ) from error
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+    # One that is killed does not tidy up.
+    with tempfile.TemporaryDirectory(prefix="dlenv-pip-") as scratch:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={
+                **os.environ,
+                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+                "PIP_NO_INPUT": "1",
+                "TMPDIR": scratch,
+            },
+            start_new_session=True,
+        )
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), limit)
+        except asyncio.TimeoutError as error:
+            raise BuildFailedError(
+                f"pip had not ended on this machine after {limit:.0f} s.",
+                hint="Check the network and the proxy of this machine.",
+            ) from error
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
     text = output.decode(errors="replace")
     if process.returncode:
         raise BuildFailedError(

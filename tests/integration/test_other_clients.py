@@ -266,7 +266,8 @@ async def test_no_kernel_is_left_behind_when_the_client_is_killed(
         foreign_python,
         *("-I", "-c", code),
         cwd=work,
-        env={**os.environ, "JUPYTER_PATH": str(installed.parent)},
+        # Killed, it leaves its connection file in the directory for temporary ones.
+        env={**os.environ, "JUPYTER_PATH": str(installed.parent), "TMPDIR": str(work)},
         stdout=asyncio.subprocess.PIPE,
     )
     stand_in = int(await asyncio.wait_for(client.stdout.readline(), LIMIT))

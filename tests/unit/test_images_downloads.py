@@ -102,7 +102,11 @@ async def test_pip_that_takes_too_long_is_killed(tmp_path, slow_index):
     assert not processes_with(tmp_path)
 
 
-async def test_pip_is_killed_on_cancellation(tmp_path, slow_index):
+async def test_pip_is_killed_on_cancellation_and_leaves_nothing(tmp_path, slow_index, monkeypatch):
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)
     running = asyncio.create_task(
         run_pip("download", "--no-deps", f"--dest={tmp_path}", *slow_index.arguments, limit=60)
     )
@@ -113,6 +117,7 @@ async def test_pip_is_killed_on_cancellation(tmp_path, slow_index):
         await running
 
     assert not processes_with(tmp_path)
+    assert [] == list(scratch.iterdir())
 
 
 @pytest.mark.parametrize(
