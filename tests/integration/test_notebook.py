@@ -145,12 +145,13 @@ nbformat.write(notebook, path)
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("engine_name", ["docker"], indirect=True)
+@pytest.mark.parametrize("image", ["python", "bare"])
 async def test_a_notebook_runs_over_the_rest_api_of_a_server(
-    docker_environments, images, server_url, tmp_path
+    docker_environments, images, image, server_url, tmp_path
 ):
     """Worth its time: a server is how people use kernels, and 50 MB pass its websocket."""
     docker_environments()
-    command = [Path(sys.executable).with_name("jupyter-dlenv"), "launch", images.ensure("bare")]
+    command = [Path(sys.executable).with_name("jupyter-dlenv"), "launch", images.ensure(image)]
     launched = await start([*command, "--name", "a", "--json"], cwd=tmp_path)
     environment = json.loads(launched)["environment"]
     path = tmp_path / "run.ipynb"

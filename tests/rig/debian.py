@@ -18,8 +18,6 @@ class PackageError(OSError):
     """A package cannot be had; says why in apt's words."""
 
 
-#: apt has locks of its own, and fails where it finds them taken.
-_LOCK = Path("/run/dlenv-tests-apt.lock")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -91,7 +89,8 @@ def install(*packages: str) -> None:
     """Install packages on this machine, as root; of several processes, one after another."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages]
-    with _LOCK.open("w") as lock:
+    # apt has locks of its own, and fails where it finds them taken.
+    with Path(__file__).open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             _run(command, env=environment)
