@@ -66,6 +66,7 @@ export class Reconnection implements IDisposable {
     }
     if (this._lost.size === 0 || this._patience === 0) {
       this._lost.clear();
+      this._isAway = false;
       void this._poll.stop();
       return;
     }

@@ -87,11 +87,30 @@ describe('Reconnection', () => {
     expect(notebook.reconnected).toBe(0);
   });
 
-  it('asks no more when all is well, or the notebook closed', async () => {
+  it('leaves the next connection alone, if the notebook closed meanwhile', async () => {
+    const { kernel } = notebook.session;
     notebook.isServerThere = false;
     notebook.become('connecting');
     await jest.advanceTimersByTimeAsync(3_000);
     notebook.session.kernel = null;
+    await jest.advanceTimersByTimeAsync(10_000);
+
+    notebook.isServerThere = true;
+    notebook.session.kernel = kernel;
+    notebook.become('connecting');
+    await jest.advanceTimersByTimeAsync(10_000);
+
+    expect(notebook.reconnected).toBe(0);
+  });
+
+  it.each([
+    ['a notebook closed', () => void (notebook.session.kernel = null)],
+    ['it is connected', () => notebook.become('connected')]
+  ])('asks no more when %s', async (_, happen) => {
+    notebook.isServerThere = false;
+    notebook.become('connecting');
+    await jest.advanceTimersByTimeAsync(3_000);
+    happen();
     await jest.advanceTimersByTimeAsync(10_000);
     const { asked } = notebook;
 
@@ -103,19 +122,6 @@ describe('Reconnection', () => {
   it('does not ask for ever, though the server answers', async () => {
     notebook.become('disconnected');
     await jest.advanceTimersByTimeAsync(120_000);
-    const { asked } = notebook;
-
-    await jest.advanceTimersByTimeAsync(60_000);
-
-    expect(notebook.asked).toBe(asked);
-    expect(notebook.reconnected).toBe(0);
-  });
-
-  it('asks no more when a kernel has started', async () => {
-    notebook.become('connecting');
-    await jest.advanceTimersByTimeAsync(1_500);
-    notebook.become('connected');
-    await jest.advanceTimersByTimeAsync(2_000);
     const { asked } = notebook;
 
     await jest.advanceTimersByTimeAsync(60_000);
