@@ -66,6 +66,7 @@ engine itself said is kept in ``detail``, word for word.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -276,6 +277,12 @@ class PortTakenError(EngineError):
 
     code = "port-taken"
     default_hint = "Publish another host port, or 0 to take any free one."
+
+    def blames(self, port: int) -> bool:
+        """Tell whether this port is the one that is taken; never so of 0."""
+        # The engine's words have ports inside as well (80/tcp), and addresses.
+        said = str(self) if re.search(r"\d", str(self)) else self.detail
+        return port > 0 and re.search(rf"(?<!\d){port}(?![\d/])", said) is not None
 
 
 class MountMissingError(EngineError):

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from . import tunnel
-from .access.ports import is_blamed
 from .access.ssh import SshAccess
 from .answering import agent_link
 from .engines.base import ContainerPlan, Engine, EngineFacts, SupportsImages, SupportsSocketMounts
@@ -150,7 +149,7 @@ class Making:
                 await self._engine.start(container_id)
             except PortTakenError as error:
                 port = (await self._observed(container_id)).ssh_port
-                if not is_blamed(error, port):
+                if not error.blames(port):
                     raise
                 # Somebody has taken the port of SSH in between.
                 refused.add(port)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -23,13 +22,6 @@ _MOST_TRIES = 20
 _HIGHEST = 65535
 
 
-def is_blamed(error: PortTakenError, port: int) -> bool:
-    """Tell whether a port that we chose is the one that is taken, and not one of the user's."""
-    # The engine's words have ports inside as well, and addresses.
-    said = str(error) if re.search(r"\d", str(error)) else error.detail
-    return port > 0 and re.search(rf"(?<!\d){port}(?!\d)", said) is not None
-
-
 def taken_meanwhile(
     error: PortTakenError, environment: Environment, *, local: bool
 ) -> PortTakenError:
@@ -45,7 +37,7 @@ def taken_meanwhile(
     name = environment.name
     # The engine does not list the ports of what is stopped.
     ports = (environment.ssh_port, *(p.host_port for p in environment.spec.ports))
-    port = next((p for p in ports if is_blamed(error, p)), 0)
+    port = next((p for p in ports if error.blames(p)), 0)
     if not port:
         return error
     who = (who_listens(port) if local else "") or "another program"

@@ -21,6 +21,7 @@ from ..errors import (
     EngineTimeoutError,
     EngineUnreachableError,
     ImageNotFoundError,
+    PortTakenError,
 )
 from ..labels import PREFIX
 from .base import (
@@ -44,12 +45,13 @@ from .docker_http import Frames
 from .docker_images import DockerImages
 from .docker_saving import DockerSaving
 from .docker_stream import DockerStream
-from .docker_values import container_state, engine_facts
+from .docker_values import asked_ports, container_state, engine_facts
 from .gpu_claims import GpuClaim
 
 _OUTPUT_LIMIT = 1024 * 1024
 _JSON_LIMIT = 1024 * 1024
 _STOP_GRACE_SECONDS = 30
+_PORT_TRIES = 5
 _EVENTS = ("create", "start", "die", "stop", "destroy", "rename")
 _log = logging.getLogger(__name__)
 _of_container = partial(refusal, missing=ContainerNotFoundError)
@@ -113,9 +115,29 @@ class DockerEngine:
         )
 
     async def start(self, container_id: str) -> None:
+        # Asked for any port, Docker passes over ten that others have (another engine's, say),
+        # and gives up; asked again, it goes on from there.
+        for _ in range(_PORT_TRIES - 1):
+            try:
+                await self._start(container_id)
+            except PortTakenError as error:
+                if await self._was_asked_for(container_id, error):
+                    raise
+            else:
+                return
+        await self._start(container_id)
+
+    async def _start(self, container_id: str) -> None:
         await self._docker.call(
             lambda client: client.start(container_id), missing=ContainerNotFoundError
         )
+
+    async def _was_asked_for(self, container_id: str, error: PortTakenError) -> bool:
+        def work(client: APIClient) -> set[int]:
+            return asked_ports(client.inspect_container(container_id))
+
+        ports = await self._docker.call(work, missing=ContainerNotFoundError)
+        return 0 not in ports or any(map(error.blames, ports))
 
     async def inspect(self, container_id: str) -> ContainerState:
         def work(client: APIClient) -> ContainerState:

@@ -37,7 +37,8 @@ from ..secrecy import without_password
 
 _NAME_TAKEN = re.compile(r"name .* is already in use", re.IGNORECASE)
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use", re.IGNORECASE)
-_ADDRESS = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]*\]):(\d+)")
+#: After another colon it is an address inside, as in ``127.0.0.1::172.17.0.2:80/tcp``.
+_ADDRESS = re.compile(r"(?<![:.\d])(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]*\]):(\d+)")
 _MOUNT_SOURCE = re.compile(r"bind source path does not exist:? ?(\S*)", re.IGNORECASE)
 _MOUNT_KIND = re.compile(
     r"mount.*not a directory|not a directory.*mount", re.IGNORECASE | re.DOTALL

@@ -88,6 +88,15 @@ def container_state(info: Mapping[str, Any]) -> ContainerState:
     )
 
 
+def asked_ports(info: Mapping[str, Any]) -> set[int]:
+    """Return the host ports that a container was created with, of ``GET /containers/ID/json``.
+
+    0 stands for any.
+    """
+    asked = (info.get("HostConfig") or {}).get("PortBindings") or {}
+    return {int(b.get("HostPort") or 0) for bindings in asked.values() for b in bindings or ()}
+
+
 def image_facts(info: Mapping[str, Any]) -> ImageFacts:
     """Read the answer of ``GET /images/NAME/json``."""
     config = info.get("Config") or {}

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import uuid
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import pairwise
 
@@ -230,6 +230,20 @@ async def test_a_port_that_a_container_has_is_an_error(engine, plan, running):
     second = await engine.create(plan(ports=(replace(port, container_port=81),)))
     with pytest.raises(PortTakenError, match=str(port.host_port)):
         await engine.start(second)
+
+
+async def test_any_port_is_one_that_is_free(engine, running):
+    """Two engines on one host choose from the same ports, and neither sees the other's."""
+    first = await running(ports=(PortMapping(container_port=80),))
+    (port,) = (await engine.inspect(first)).ports
+    with ExitStack() as others:
+        # Docker tries the next ten by itself.
+        for number in range(port.host_port + 1, port.host_port + 16):
+            with suppress(OSError):
+                others.enter_context(socket.create_server(("127.0.0.1", number)))
+        second = await running(ports=(PortMapping(container_port=80),))
+        (found,) = (await engine.inspect(second)).ports
+    assert found.host_port > 0
 
 
 async def test_a_mount_that_went_away_is_an_error(engine, plan, tmp_path):

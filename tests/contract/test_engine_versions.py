@@ -23,6 +23,7 @@ from .test_docker_engine import (  # noqa: F401 - tests, run here on other engin
     test_a_ulimit_beyond_the_hosts_is_an_error,
     test_an_image_that_is_missing_is_an_error,
     test_an_image_that_the_registry_does_not_have_is_an_error,
+    test_any_port_is_one_that_is_free,
     test_files_are_there_before_the_command_starts,
     test_files_that_cannot_be_put_leave_no_container,
     test_twenty_containers_at_once,

@@ -117,6 +117,21 @@ def test_a_taken_port_is_named():
     assert str(error) == "Port 8080 is in use on the engine's host."
 
 
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("for 127.0.0.1:8080:172.17.0.3:80/tcp: address already in use", "Port 8080"),
+        ("for [::1]:8080:[fd00::2]:80/tcp: address already in use", "Port 8080"),
+        ("for 127.0.0.1::172.17.0.3:80/tcp: address already in use", "A port that should be"),
+    ],
+)
+def test_a_port_inside_is_not_taken_for_the_one_of_the_host(said, named):
+    error = refusal(500, f"failed to bind host port {said}")
+
+    assert str(error).startswith(named)
+    assert not error.blames(80)
+
+
 def test_a_missing_mount_is_named():
     error = refusal(400, "invalid mount config: bind source path does not exist: /srv/data")
     assert str(error) == "/srv/data does not exist on the engine's host."

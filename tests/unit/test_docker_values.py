@@ -7,6 +7,7 @@ import pytest
 from jupyter_dlenv.engines.base import ContainerPlan, Volume
 from jupyter_dlenv.engines.docker_gpus import GpuAnswer
 from jupyter_dlenv.engines.docker_values import (
+    asked_ports,
     container_state,
     create_request,
     engine_facts,
@@ -164,6 +165,16 @@ def test_published_ports_are_those_that_the_engine_chose():
         PortMapping(container_port=22, host_port=32768),
         PortMapping(container_port=80, host_port=8080, host_ip="0.0.0.0"),
     )
+
+
+def test_a_port_that_the_engine_is_to_choose_was_asked_for_as_0():
+    bindings = {
+        "22/tcp": [{"HostIp": "127.0.0.1", "HostPort": "7603"}],
+        "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}],
+        "8888/tcp": None,
+    }
+    assert asked_ports({"HostConfig": {"PortBindings": bindings}}) == {7603, 0}
+    assert asked_ports({"HostConfig": {"PortBindings": None}}) == set()
 
 
 @pytest.mark.parametrize(

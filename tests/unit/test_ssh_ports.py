@@ -7,7 +7,7 @@ import socket
 import pytest
 from rig.ssh import free_port
 
-from jupyter_dlenv.access.ports import SshPorts, is_blamed
+from jupyter_dlenv.access.ports import SshPorts
 from jupyter_dlenv.engines.base import ContainerPlan, ContainerState, EngineFacts
 from jupyter_dlenv.errors import PortTakenError
 from jupyter_dlenv.labels import ROLE, SSH_PORT
@@ -112,4 +112,4 @@ async def test_whoever_takes_a_container_s_place_keeps_its_port(ports, first):
 def test_only_the_port_that_the_engine_names_is_blamed(said, port, blamed):
     detail = "failed to bind host port 7603: address already in use (172.17.0.2:80/tcp)"
 
-    assert blamed == is_blamed(PortTakenError(said, detail=detail), port)
+    assert blamed == PortTakenError(said, detail=detail).blames(port)
