@@ -225,7 +225,8 @@ async def test_a_second_launch_does_not_wait(engine, awkward, prepare):
 
     await prepare(engine, awkward.base.id)
 
-    assert time.monotonic() - started < 0.5
+    # To prepare it takes half a minute.
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.slow
