@@ -20,6 +20,7 @@ from ..configuration import Configuration
 from ..environments import Environments
 from ..models import Environment
 from ..runtime_dirs import RuntimeDirs
+from .activity import leave_out_comms
 from .channels import connection_class
 from .engines import Engines
 from .events import EVENT_SCHEMAS, Announcer
@@ -106,6 +107,7 @@ class DlenvApp(ExtensionApp):
         self.settings["kernel_websocket_connection_class"] = connection_class(
             serverapp.kernel_websocket_connection_class
         )
+        leave_out_comms(serverapp.kernel_manager)
         if self.keep_kernels and Reattachment.is_possible(serverapp):
             self._reattachment = Reattachment(
                 serverapp, RuntimeDirs(Path(self.configuration.runtime_dir))

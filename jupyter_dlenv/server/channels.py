@@ -11,6 +11,7 @@ from ..errors import AgentUnreachableError
 from ..kernels.provisioner import DlenvProvisioner
 from ..kernels.record import Record, fetch, message_id
 from ..kernels.seen import Seen, seen_by_all, unseen
+from .activity import note_comm
 
 #: What a kernel says before the page's subscription has reached it is lost.
 _FIRST_ASK_AGAIN, _ASK_AGAIN = 0.01, 0.2
@@ -87,6 +88,8 @@ def _remembering(base: type[Any]) -> type[Any]:
             return asyncio.ensure_future(self._subscribe())
 
         def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
+            if self._provisioner is not None:
+                note_comm(self, outgoing_msg)
             if self._seen is None:
                 super().handle_outgoing_message(stream, outgoing_msg)
                 return
