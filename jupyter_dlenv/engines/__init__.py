@@ -11,7 +11,7 @@ from .docker import DockerEngine
 from .docker_endpoint import SCHEMES, DockerEndpoint
 from .process import ProcessEngine
 
-__all__ = ["open_engine"]
+__all__ = ["docker_elsewhere", "open_engine"]
 
 
 def open_engine(name_or_url: str, *, data_dir: Path, name: str = "") -> Engine:
@@ -34,3 +34,16 @@ def open_engine(name_or_url: str, *, data_dir: Path, name: str = "") -> Engine:
         endpoint = DockerEndpoint.from_url(name_or_url)
         return DockerEngine(endpoint, name=name or name_or_url, address=name_or_url)
     raise UnknownEngineError(f"There is no engine {without_password(name_or_url)!r}.")
+
+
+def docker_elsewhere() -> str:
+    """Return the address of the machine that the ``docker`` command would use, if it is another.
+
+    Reads Docker's files.
+    """
+    try:
+        endpoint = DockerEndpoint.chosen()
+    except UnknownEngineError:
+        # Whoever uses it will be told.
+        return ""
+    return "" if endpoint is None or endpoint.url.startswith("unix:") else endpoint.url

@@ -63,9 +63,19 @@ class DockerEndpoint:
             UnknownEngineError: ``DOCKER_HOST`` or the Docker context cannot be used.
         """
         environ = os.environ if environ is None else environ
+        return cls.chosen(environ) or _from_sockets(environ)
+
+    @classmethod
+    def chosen(cls, environ: Mapping[str, str] | None = None) -> DockerEndpoint | None:
+        """Return what ``DOCKER_HOST`` or the Docker context says, unless neither says anything.
+
+        Raises:
+            UnknownEngineError: It cannot be used.
+        """
+        environ = os.environ if environ is None else environ
         if url := environ.get("DOCKER_HOST"):
             return cls.from_url(url, environ)
-        return _from_context(environ.get("DOCKER_CONTEXT")) or _from_sockets(environ)
+        return _from_context(environ.get("DOCKER_CONTEXT"))
 
     @property
     def on_this_machine(self) -> bool:

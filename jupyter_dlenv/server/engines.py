@@ -14,6 +14,7 @@ from typing import Any
 
 from ..access.relay import Place
 from ..configuration import Configuration
+from ..engines import docker_elsewhere
 from ..environments import Environments
 from ..errors import (
     DlenvError,
@@ -41,7 +42,8 @@ class EngineOffer:
     Attributes:
         name: By which it is chosen.
         kind: ``docker`` or ``process``.
-        address: Where it is, without what logs in; empty where the name says it all.
+        address: Where it is, without what logs in; empty where the name says it all, so not
+            for a ``docker`` that ``DOCKER_HOST`` or the context has on another machine.
         allowed: By the rule ``allowed_engines``.
     """
 
@@ -77,6 +79,8 @@ class Engines:
         self._busy = busy
         self._changed = changed
         self._in_use = self.default
+        #: By DOCKER_HOST or the context, which do not change for an engine that is open.
+        self._docker_elsewhere = docker_elsewhere()
         self._opened: dict[str, Environments] = {}
         #: The environments that were seen last on each engine.
         self._seen: dict[str, frozenset[str]] = {}
@@ -190,6 +194,8 @@ class Engines:
     def _offer(self, name: str) -> EngineOffer:
         typed = self._typed(name)
         address = self._configuration.engines.get(typed, typed)
+        if address == "docker":
+            address = self._docker_elsewhere or address
         try:
             self._configuration.policy.check_engine(typed)
             allowed = True

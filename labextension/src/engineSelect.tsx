@@ -100,7 +100,7 @@ export function engineName(
   offer: IEngineOffer,
   trans: IServices['trans']
 ): string {
-  if (offer.address) {
+  if (offer.address && offer.name !== 'docker') {
     return offer.name;
   }
   return offer.kind === 'process'

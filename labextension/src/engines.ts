@@ -21,7 +21,7 @@ export class EnginesModel implements IDisposable {
 
   /** The name of the machine of the engine in use, if it is not that of the server. */
   get elsewhere(): string {
-    return this.inUse?.isElsewhere ? this.inUse.name : '';
+    return this.inUse?.machine ?? '';
   }
 
   /** Those that may be chosen, and the one in use. */

@@ -19,8 +19,8 @@ export interface IEngineOffer {
   readonly address: string;
   /** By the administrator's rules. */
   readonly isAllowed: boolean;
-  /** Of another machine than the server. */
-  readonly isElsewhere: boolean;
+  /** What to call its machine, if that is another than the server's; else empty. */
+  readonly machine: string;
 }
 
 export interface IEngines {
@@ -37,9 +37,10 @@ export function parseEngines(answer: unknown): IEngines {
     usual: asString(item['default'], 'default'),
     engines: asList(item, 'engines', (value, path) => {
       const engine = asObject(value, path);
+      const name = asString(engine['name'], `${path}.name`);
       const address = text(engine, 'address');
       return {
-        name: asString(engine['name'], `${path}.name`),
+        name,
         kind: oneOf(
           engine['kind'],
           ['docker', 'process'],
@@ -48,10 +49,18 @@ export function parseEngines(answer: unknown): IEngines {
         ),
         address,
         isAllowed: engine['allowed'] === true,
-        isElsewhere: /^(tcp|ssh):/.test(address)
+        machine: machineOf(name, address)
       };
     })
   };
+}
+
+function machineOf(name: string, address: string): string {
+  const host = /^(?:tcp|ssh):\/\/(?:[^@/]*@)?(\[[^\]]+\]|[^:/]+)/.exec(
+    address
+  )?.[1];
+  // Who has given the engine a name knows the machine by it.
+  return host && name !== 'docker' && name !== address ? name : (host ?? '');
 }
 
 /**

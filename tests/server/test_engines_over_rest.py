@@ -66,6 +66,19 @@ async def test_engines_are_listed_with_what_the_policy_says_and_without_password
     ] == answer.json["engines"][:-1]
 
 
+class TestWithDockerOnAnotherMachine:
+    @pytest.fixture
+    def configuration(self, configuration, monkeypatch):
+        monkeypatch.setenv("DOCKER_HOST", "tcp://someone:hunter2@gpu-box.example:2376")
+        return configuration
+
+    async def test_docker_has_an_address(self, api):
+        answer = await api.get("/engines")
+
+        [docker] = [offer for offer in answer.json["engines"] if offer["name"] == "docker"]
+        assert "tcp://someone@gpu-box.example:2376" == docker["address"]
+
+
 @pytest.mark.parametrize(
     ("engine", "name"), [(GONE, "gone"), ("tcp://a:b@127.0.0.1:2", "tcp://a@127.0.0.1:2")]
 )

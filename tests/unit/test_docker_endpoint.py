@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from jupyter_dlenv.engines import open_engine
+from jupyter_dlenv.engines import docker_elsewhere, open_engine
 from jupyter_dlenv.engines.docker_endpoint import DockerEndpoint
 from jupyter_dlenv.errors import UnknownEngineError
 
@@ -118,6 +118,21 @@ def test_only_a_unix_socket_can_be_of_this_machine():
     assert DockerEndpoint.from_url("unix:///docker.sock", {}).on_this_machine
     assert not DockerEndpoint.from_url("tcp://127.0.0.1:2375", {}).on_this_machine
     assert not DockerEndpoint.from_url("ssh://localhost", {}).on_this_machine
+
+
+def test_docker_is_on_another_machine_where_the_variable_or_the_context_says_so(
+    docker_config, monkeypatch
+):
+    for variable in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(variable, raising=False)
+    assert docker_elsewhere() == ""
+    _write_context(docker_config, "other", "ssh://me@engine.example")
+    monkeypatch.setenv("DOCKER_CONTEXT", "other")
+    assert docker_elsewhere() == "ssh://me@engine.example"
+    monkeypatch.setenv("DOCKER_CONTEXT", "missing")
+    assert docker_elsewhere() == ""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///docker.sock")
+    assert docker_elsewhere() == ""
 
 
 @pytest.mark.parametrize("name", ["podman", "", "http://x", "dockerr"])

@@ -22,8 +22,23 @@ describe('parseEngines', () => {
       kind: 'docker',
       address: 'ssh://lab',
       isAllowed: true,
-      isElsewhere: true
+      machine: 'lab'
     });
+  });
+
+  it.each([
+    ['docker', '', ''],
+    ['docker', 'ssh://me@gpu-box:22', 'gpu-box'],
+    ['docker', 'tcp://[fd00::2]:2376', '[fd00::2]'],
+    ['docker', 'unix:///docker.sock', ''],
+    ['tcp://10.0.0.7:2376', 'tcp://10.0.0.7:2376', '10.0.0.7'],
+    ['lab', 'ssh://10.0.0.7', 'lab']
+  ])('calls the machine of %s (%s) %j', (name, address, machine) => {
+    const offer = { name, kind: 'docker', address, allowed: true };
+
+    const { engines } = parseEngines({ ...SENT, engines: [offer] });
+
+    expect(engines[0]?.machine).toBe(machine);
   });
 
   it.each([
