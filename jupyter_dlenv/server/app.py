@@ -18,7 +18,7 @@ from ..access.relay import Place
 from ..access.unix_doors import UnixDoors
 from ..configuration import Configuration
 from ..environments import Environments
-from ..models import Environment
+from ..models import Environment, EnvironmentSpec
 from ..runtime_dirs import RuntimeDirs
 from .activity import leave_out_comms
 from .channels import connection_class
@@ -28,6 +28,7 @@ from .exits import Exits
 from .handlers import ROUTES, url_pattern
 from .idle_warnings import IdleWarnings
 from .jobs import Job, Jobs
+from .project import LaunchedProject
 from .pulls import Pull, PullJobs
 from .reattach import Reattachment
 from .saves import Save, SaveJobs
@@ -166,6 +167,15 @@ class DlenvApp(ExtensionApp):
         """Return the directory that the server shows its user."""
         return str(self._server().root_dir)
 
+    def open_project(self, path: Any, spec: EnvironmentSpec) -> LaunchedProject | None:
+        """Read the project that a launch is of, which belongs in a thread.
+
+        Raises:
+            InvalidSpecError, InvalidSpecFileError: As ``LaunchedProject.opened`` says.
+        """
+        root = Path(self.root_dir)
+        return LaunchedProject.opened(root, path, spec, self.configuration)
+
     def current_activity(self) -> list[dict[str, Any]] | None:
         """Return what runs: a server that is idle otherwise must wait for it."""
         return [job.to_json() for job in self._running()] or None
@@ -188,7 +198,7 @@ class DlenvApp(ExtensionApp):
         watcher = Watcher(self.environments, self._announcer, looked=self._keep_ways)
         for name, work in (
             ("watcher", watcher.run()),
-            ("line", take_over(self.environments, self.jobs)),
+            ("line", take_over(self.environments, self.jobs, self.open_project)),
         ):
             task = asyncio.create_task(work, name=f"dlenv {name}")
             self._attending.add(task)

@@ -37,7 +37,7 @@ from .image_handlers import (
     TagsHandler,
 )
 from .ports import ForwardHandler, ForwardsHandler, PortsHandler
-from .project import LaunchedProject, ProjectHandler
+from .project import ProjectHandler
 from .spec_check import invalid_fields, problem
 from .ssh_socket import SshHandler, SshProxyScriptHandler
 from .take_along_handlers import (
@@ -74,17 +74,16 @@ class EnvironmentsHandler(DlenvHandler):
         authorize = _public_keys(self.dlenv, body)
         # A longest possible request takes a while to check, and a path may be on a slow disk.
         spec = await asyncio.to_thread(_spec, self.dlenv, body)
-        project = await self._project(project_path, spec) if project_path else None
-        line = new_place(spec, build_dir, authorize) if waits else None
+        project = None
+        if project_path:
+            project = await asyncio.to_thread(self.dlenv.open_project, project_path, spec)
+        path = project.path if project else ""
+        line = new_place(spec, build_dir, authorize, path) if waits else None
         job = self.dlenv.jobs.launch(
             spec, build_dir=build_dir, line=line, authorize=authorize, project=project
         )
         self.set_header("Location", url_path_join(self.base_url, API, "jobs", job.id))
         self.send_json(job.to_json(), HTTPStatus.ACCEPTED)
-
-    async def _project(self, path: Any, spec: EnvironmentSpec) -> LaunchedProject | None:
-        root, configuration = Path(self.dlenv.root_dir), self.dlenv.configuration
-        return await asyncio.to_thread(LaunchedProject.opened, root, path, spec, configuration)
 
     async def _build_dir(self, path: Any) -> str:
         """Return a directory of this machine; a relative path begins at the server's root."""

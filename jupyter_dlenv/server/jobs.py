@@ -34,6 +34,10 @@ _PIN_TIMEOUT = 10.0
 class Project(Protocol):
     """What a launch may be of."""
 
+    @property
+    def path(self) -> str:
+        """Return where its file is, as the form was told it."""
+
     async def pin(self, environments: Environments, launched: str) -> None:
         """Note the very image that was launched; fails of nothing that is expected."""
 
@@ -42,12 +46,20 @@ class Job:
     """One launch: what is wanted, how far it is, and how it ended."""
 
     def __init__(
-        self, spec: EnvironmentSpec, *, build_dir: str, line: PlaceInLine | None = None
+        self,
+        spec: EnvironmentSpec,
+        *,
+        build_dir: str,
+        line: PlaceInLine | None = None,
+        authorize: tuple[str, ...] = (),
+        project: Project | None = None,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.spec = spec
         self.build_dir = build_dir
         self.line = line
+        self.authorize = authorize
+        self.project = project
         self.progress = Progress(phase=Phase.QUEUED)
         self.log = BuildLog()
         self.error: DlenvError | None = None
@@ -72,7 +84,7 @@ class Job:
         self.phases.setdefault(progress.phase, now())
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything a page needs that is opened in the middle of a launch."""
+        """Return everything a page needs that is opened in the middle, or asks for it again."""
         progress = self.progress.to_json()
         del progress["log"]  # has a route of its own
         return {
@@ -80,6 +92,9 @@ class Job:
             "name": self.spec.name,
             "spec": self.spec.to_json(),
             "build_dir": self.build_dir,
+            "project": self.project.path if self.project else "",
+            "authorize": self.authorize,
+            "wait_for_gpus": self.line is not None,
             **progress,
             "cancelling": self.cancelling,
             "error": self.error.to_json() if self.error else None,
@@ -141,11 +156,9 @@ class Jobs:
                     hint="Wait for it or cancel it, or choose another name.",
                 )
         environments = self._environments()
-        job = Job(spec, build_dir=build_dir, line=line)
+        job = Job(spec, build_dir=build_dir, line=line, authorize=authorize, project=project)
         self._jobs[job.id] = job
-        task = asyncio.create_task(
-            self._launch(job, environments, authorize, project), name=f"launch of {spec.name}"
-        )
+        task = asyncio.create_task(self._launch(job, environments), name=f"launch of {spec.name}")
         self._tasks[job.id] = task
         # Not inside the task: one that is cancelled before its first step never runs at all.
         task.add_done_callback(lambda done: self._finish(job, done))
@@ -204,24 +217,18 @@ class Jobs:
             # Their callbacks, which tell how the jobs ended, are due now.
             await asyncio.sleep(0)
 
-    async def _launch(
-        self,
-        job: Job,
-        environments: Environments,
-        authorize: tuple[str, ...],
-        project: Project | None,
-    ) -> Environment:
+    async def _launch(self, job: Job, environments: Environments) -> Environment:
         environment = await environments.launch(
             job.spec,
             report=lambda report: self._report(job, report),
             build_dir=job.build_dir,
             line=job.line,
-            authorize=authorize,
+            authorize=job.authorize,
         )
-        if project is not None:
+        if job.project is not None:
             # Too late to cancel: the environment is there, whether its image is pinned or not.
             with suppress(asyncio.CancelledError, asyncio.TimeoutError):
-                pinning = project.pin(environments, environment.spec.image)
+                pinning = job.project.pin(environments, environment.spec.image)
                 await asyncio.wait_for(pinning, _PIN_TIMEOUT)
         return environment
 

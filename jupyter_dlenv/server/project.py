@@ -38,7 +38,8 @@ class ProjectHandler(DlenvHandler):
 class LaunchedProject:
     """A project that is being launched: its image is pinned, as on the command line."""
 
-    def __init__(self, file: SpecFile, image: str) -> None:
+    def __init__(self, path: str, file: SpecFile, image: str) -> None:
+        self.path = path
         self._file = file
         self._image = image
 
@@ -69,7 +70,7 @@ class LaunchedProject:
         file = read(found, engines=("docker", *configuration.engines))
         said = file.spec(name=spec.name).image
         # A spec that is pinned comes from a lock.
-        return None if file.build or spec.image != said else cls(file, said)
+        return None if file.build or spec.image != said else cls(path, file, said)
 
     async def pin(self, environments: Environments, launched: str) -> None:
         """Write the lock, unless there is one; a launch does not fail of that."""

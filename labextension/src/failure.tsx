@@ -32,7 +32,7 @@ export function Failure(props: { readonly job: IJob }): JSX.Element {
     }
   }, []);
   const again = (change: JSONRecord): void => {
-    api.launch({ ...withoutDefaults(job.spec), ...change }).then(
+    api.launch({ ...job.request, ...change }).then(
       next => {
         jobs.add(next);
         run(COMMANDS.showLaunch, { id: next.id, name: next.name });
@@ -59,7 +59,7 @@ export function Failure(props: { readonly job: IJob }): JSX.Element {
           {job.gpus > 0 && (
             <Button
               label={trans.__('Launch without GPUs')}
-              onClick={() => again({ gpus: 0 })}
+              onClick={() => again({ gpus: 0, wait_for_gpus: false })}
             />
           )}
           <Button
@@ -98,16 +98,5 @@ export function Detail(props: { readonly text: string }): JSX.Element {
       </summary>
       <pre tabIndex={0}>{props.text}</pre>
     </details>
-  );
-}
-
-/**
- * A spec as it was asked for, as far as the server takes it back.
- */
-function withoutDefaults(spec: JSONRecord): JSONRecord {
-  return Object.fromEntries(
-    Object.entries(spec).filter(
-      ([, value]) => value !== '' && value !== null && value !== undefined
-    )
   );
 }

@@ -41,8 +41,8 @@ export interface IJob {
   readonly name: string;
   readonly image: string;
   readonly gpus: number;
-  /** As it was asked for, to ask again. */
-  readonly spec: JSONRecord;
+  /** What to ask for to have the same again. */
+  readonly request: JSONRecord;
   readonly phase: Phase;
   readonly message: string;
   readonly current: number;
@@ -97,7 +97,13 @@ export function parseJob(value: unknown, path: string): IJob {
     name: asString(item['name'], `${path}.name`),
     image: text(spec, 'image'),
     gpus: gpuCount(spec['gpus'] ?? 0, `${path}.spec.gpus`),
-    spec,
+    request: asked({
+      ...spec,
+      build_dir: item['build_dir'],
+      project: item['project'],
+      authorize: item['authorize'],
+      wait_for_gpus: item['wait_for_gpus']
+    }),
     phase: oneOf(item['phase'], ALL_PHASES, 'phase', `${path}.phase`),
     message: text(item, 'message'),
     current: number(item, 'current'),
@@ -130,6 +136,15 @@ export function parseProgressEvent(event: JSONRecord): IProgressEvent | null {
     secondsLeft: optionalNumber(event, 'seconds_left'),
     cancelling: event['cancelling'] === true
   };
+}
+
+/** Without what nobody asked for, which the server need not take back. */
+function asked(fields: JSONRecord): JSONRecord {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) =>
+      Array.isArray(value) ? value.length > 0 : Boolean(value)
+    )
+  );
 }
 
 function parseLayer(value: unknown, path: string): ILayer {

@@ -31,7 +31,7 @@ from jupyter_dlenv.policy import Policy
 from jupyter_dlenv.server.jobs import Jobs
 from jupyter_dlenv.server.waiting import new_place, take_over
 
-#: Launches, and says what it waits for; ``keep`` as a server does.
+#: Launches, and says what it waits for; of a project as a server does, which keeps its place.
 WAIT = """
 import asyncio, sys
 from pathlib import Path
@@ -46,7 +46,7 @@ from jupyter_dlenv.plan import Caller
 from jupyter_dlenv.policy import Policy
 from jupyter_dlenv.server.waiting import new_place
 
-engine, owner, image, base, keep = sys.argv[1:]
+engine, owner, image, base, project = sys.argv[1:]
 data = Path(base) / "data"
 
 async def main():
@@ -55,7 +55,7 @@ async def main():
         policy=Policy(), data_dir=data, runtime_dir=Path(base) / "run",
     )
     spec = EnvironmentSpec(name="waits", image=image, gpus=GpuRequest(count=2))
-    line = new_place(spec, "") if keep == "keep" else PlaceInLine()
+    line = new_place(spec, "", project=project) if project else PlaceInLine()
     await environments.launch(spec, report=lambda p: print(p.message, flush=True), line=line)
 
 asyncio.run(main())
@@ -160,13 +160,18 @@ async def test_a_server_goes_on_waiting_where_a_killed_one_has_left_off(
     tmp_path,
 ):
     await on_gpus.launch(replace(spec, gpus=GpuRequest(all=True)))
-    arguments = [WAIT, on_gpus.engine.name, owner, spec.image, str(tmp_path), "keep"]
+    arguments = [WAIT, on_gpus.engine.name, owner, spec.image, str(tmp_path), "a/dlenv.toml"]
     words = "Waiting in line for 2 GPUs: place 1 of 1"
     await asyncio.to_thread(killed_after, words, arguments, driver.environ)
     await on_gpus.list()
     jobs = Jobs(lambda: on_gpus, changed=lambda _: None, memory=60)
+    projects = []
 
-    await take_over(lambda: on_gpus, jobs)
+    def opened(path, spec):
+        projects.append(Pinning(path))
+        return projects[-1]
+
+    await take_over(lambda: on_gpus, jobs, opened)
 
     (job,) = jobs.list()
     await until(lambda: job.phase is Phase.WAITING)
@@ -175,6 +180,18 @@ async def test_a_server_goes_on_waiting_where_a_killed_one_has_left_off(
     await until(lambda: job.phase.ended)
     assert Phase.READY is job.phase, job.error
     assert 2 == len((await on_gpus.get("waits")).gpu_uuids)
+    assert [("a/dlenv.toml", [spec.image])] == [(p.path, p.pinned) for p in projects]
+
+
+class Pinning:
+    """A project that says which image it should pin."""
+
+    def __init__(self, path):
+        self.path = path
+        self.pinned = []
+
+    async def pin(self, environments, launched):
+        self.pinned.append(launched)
 
 
 async def test_a_server_that_stops_leaves_its_place_in_line(on_gpus, spec, owner):

@@ -61,10 +61,18 @@ async def test_a_build_can_be_read_while_events_tell_only_that_it_goes_on(
     assert {"pulling", "ready"} <= {event["phase"] for event in event_log.of(PROGRESS)}
 
 
-async def test_a_step_that_fails_is_the_reason_of_the_failure(dockerfile, launched):
+async def test_a_step_that_fails_is_the_reason_and_is_built_again_when_it_was_mended(
+    dockerfile, api, launched
+):
     dockerfile("echo so far so good; exit 3")
 
     job = await launched("built", build_dir="project")
+    dockerfile("true")
+    # As a page asks for the same again.
+    body = {name: job[name] for name in ("build_dir", "project", "authorize", "wait_for_gpus")}
+    body = {name: value for name, value in {**job["spec"], **body}.items() if value}
+    again = await api.ended((await api.post("/environments", body)).json["id"])
 
     assert ("failed", "build-failed") == (job["phase"], job["error"]["code"])
     assert "so far so good" in job["error"]["detail"]
+    assert ("ready", None) == (again["phase"], again["error"])

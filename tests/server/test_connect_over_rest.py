@@ -40,7 +40,7 @@ async def test_a_key_that_comes_with_a_launch_is_let_in(api, launched, configura
     )
     checked = await api.post("/spec", {"name": "b", "image": image, "authorize": ["no key"]})
 
-    assert "ready" == job["phase"]
+    assert ("ready", [key]) == (job["phase"], job["authorize"])
     assert [f"{key}\n"] == _let_in(configuration)
     assert (400, "invalid-spec") == (refused.code, refused.error["code"])
     assert ["invalid-spec"] == [found["code"] for found in checked.json["problems"]]

@@ -97,7 +97,7 @@ async def test_a_launch_pins_the_image_of_its_project(project, api, image):
 
     job = await api.ended((await api.post("/environments", body)).json["id"])
 
-    assert ("ready", None) == (job["phase"], job["error"])
+    assert ("ready", None, str(file)) == (job["phase"], job["error"], job["project"])
     pinned = read_lock(lock)
     assert (image, True) == (pinned.image, pinned.image_id.startswith("sha256:"))
     assert "kept" == precious.read_text()

@@ -37,6 +37,29 @@ function event(id: string, phase: string, fields: object = {}) {
   return parsed;
 }
 
+describe('parseJob', () => {
+  it('keeps all that was asked for, to ask again', () => {
+    const spec = {
+      name: 'a',
+      image: 'i',
+      gpus: 0,
+      env: { A: '' },
+      workdir: ''
+    };
+    const asked = { build_dir: '/p', project: '', authorize: ['ssh-rsa A'] };
+
+    const { request } = job('a', 'failed', { spec, ...asked });
+
+    expect(request).toEqual({
+      name: 'a',
+      image: 'i',
+      env: { A: '' },
+      build_dir: '/p',
+      authorize: ['ssh-rsa A']
+    });
+  });
+});
+
 describe('JobsModel', () => {
   let known: IJob[];
   let asked: string[];
