@@ -46,11 +46,13 @@ class Essentials:
         return await self._executed("print(6 * 7)", "42")
 
     async def interrupt(self) -> str:
+        # ipykernel answers nothing to a request that it reads while the signal comes.
+        begun = self._directory.parent / "begun"
+        code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(60)"
         async with client_of(self._directory, self._kernel) as client:
-            cell = asyncio.ensure_future(execute(client, "import time; time.sleep(60)"))
-            while not cell.done():
-                await self._link.signal("k", signal.SIGINT)
-                await asyncio.wait([cell], timeout=0.5)
+            cell = asyncio.ensure_future(execute(client, code))
+            await agents.until(begun.exists, _PATIENCE)
+            await self._link.signal("k", signal.SIGINT)
             return _expect("KeyboardInterrupt", await cell)
 
     async def restart(self) -> str:
