@@ -138,11 +138,11 @@ export function parseProgressEvent(event: JSONRecord): IProgressEvent | null {
   };
 }
 
-/** Without what nobody asked for, which the server need not take back. */
+/** Fields as they were asked for, as far as the server takes them back: 0 and `false` are. */
 function asked(fields: JSONRecord): JSONRecord {
   return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) =>
-      Array.isArray(value) ? value.length > 0 : Boolean(value)
+    Object.entries(fields).filter(
+      ([, value]) => value !== '' && value !== null && value !== undefined
     )
   );
 }

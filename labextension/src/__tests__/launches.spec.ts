@@ -39,21 +39,15 @@ function event(id: string, phase: string, fields: object = {}) {
 
 describe('parseJob', () => {
   it('keeps all that was asked for, to ask again', () => {
-    const spec = {
-      name: 'a',
-      image: 'i',
-      gpus: 0,
-      env: { A: '' },
-      workdir: ''
-    };
+    const spec = { image: 'i', shared: false, idle_stop: 0, workdir: '' };
     const asked = { build_dir: '/p', project: '', authorize: ['ssh-rsa A'] };
 
     const { request } = job('a', 'failed', { spec, ...asked });
 
     expect(request).toEqual({
-      name: 'a',
       image: 'i',
-      env: { A: '' },
+      shared: false,
+      idle_stop: 0,
       build_dir: '/p',
       authorize: ['ssh-rsa A']
     });
