@@ -147,6 +147,7 @@ const views: JupyterFrontEndPlugin<void> = {
 
     const notifyOfKernelExit = kernelExitNotifier(services);
     const reconnection = new Reconnection(() => api.ping());
+    app.serviceManager.connectionFailure.connect(() => reconnection.suspect());
     tracker?.widgetAdded.connect((_, { sessionContext }) => {
       reconnection.watch(sessionContext);
       // Events are missed for some time after the server was away.
@@ -188,6 +189,11 @@ const views: JupyterFrontEndPlugin<void> = {
     });
     // Launches that began before this page was opened.
     void app.restored.then(() => jobs.refresh()).catch(() => undefined);
+    reconnection.back.connect(() => {
+      refreshEngines();
+      void jobs.refresh().catch(() => undefined);
+      void environments.refresh().catch(() => undefined);
+    });
 
     const opener = new Views(app, services, restorer);
     addCommands(app, services, opener, palette, tracker);

@@ -1,12 +1,13 @@
 /**
- * Has notebooks connected again as soon as a server that was away is back.
+ * Notices when a server that was away is back, and has notebooks connected again.
  *
- * JupyterLab itself waits ten to thirty seconds once a connection was refused.
+ * JupyterLab itself waits ten to thirty seconds once a connection was refused, also for the events
+ * by which views know what happens.
  */
 import type { Kernel } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { Poll } from '@lumino/polling';
-import type { ISignal } from '@lumino/signaling';
+import { type ISignal, Signal } from '@lumino/signaling';
 
 const FREQUENCY = { interval: 1_000, backoff: 1.3, max: 10_000 };
 
@@ -38,12 +39,27 @@ export class Reconnection implements IDisposable {
     });
   }
 
+  /** Emitted when the server is back: what was known of it is out of date. */
+  get back(): ISignal<this, void> {
+    return this._back;
+  }
+
   get isDisposed(): boolean {
     return this._poll.isDisposed;
   }
 
   dispose(): void {
     this._poll.dispose();
+    Signal.clearData(this);
+  }
+
+  /** Look whether the server is away: something could not be had of it. */
+  suspect(): void {
+    if (!this._isSuspected && !this.isDisposed) {
+      this._isSuspected = true;
+      this._patience = PATIENCE;
+      void this._poll.refresh();
+    }
   }
 
   /** Look after a notebook for as long as it is open. */
@@ -64,7 +80,8 @@ export class Reconnection implements IDisposable {
         this._lost.delete(context);
       }
     }
-    if (this._lost.size === 0 || this._patience === 0) {
+    const isQuiet = this._lost.size === 0 && !this._isSuspected;
+    if (isQuiet || this._patience === 0) {
       this._lost.clear();
       this._isAway = false;
       void this._poll.stop();
@@ -78,6 +95,7 @@ export class Reconnection implements IDisposable {
       throw error;
     }
     this._patience -= 1;
+    this._isSuspected = false;
     // Once: a connection may take long to a kernel that starts, and would never be made.
     if (this._isAway) {
       this._isAway = false;
@@ -85,12 +103,15 @@ export class Reconnection implements IDisposable {
         // It tries a few times itself, and shows what comes of it.
         context.session?.kernel?.reconnect().catch(() => undefined);
       }
+      this._back.emit();
     }
   }
 
   private readonly _poll: Poll;
   private readonly _lost = new Set<IConnected>();
+  private readonly _back = new Signal<this, void>(this);
   private _isAway = false;
+  private _isSuspected = false;
   private _patience = 0;
 }
 

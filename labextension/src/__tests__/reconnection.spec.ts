@@ -103,6 +103,35 @@ describe('Reconnection', () => {
     expect(notebook.reconnected).toBe(0);
   });
 
+  it('tells once that a server is back, also without a notebook', async () => {
+    let told = 0;
+    reconnection.back.connect(() => (told += 1));
+    notebook.isServerThere = false;
+    for (let failure = 0; failure < 3; failure += 1) {
+      reconnection.suspect();
+      await jest.advanceTimersByTimeAsync(4_000);
+    }
+    expect(told).toBe(0);
+
+    notebook.isServerThere = true;
+    await jest.advanceTimersByTimeAsync(12_000);
+    const { asked } = notebook;
+    await jest.advanceTimersByTimeAsync(60_000);
+
+    expect([told, notebook.reconnected]).toEqual([1, 0]);
+    expect(notebook.asked).toBe(asked);
+  });
+
+  it('tells nothing when a server was not away', async () => {
+    let told = 0;
+    reconnection.back.connect(() => (told += 1));
+
+    reconnection.suspect();
+    await jest.advanceTimersByTimeAsync(60_000);
+
+    expect([told, notebook.asked]).toEqual([0, 1]);
+  });
+
   it.each([
     ['a notebook closed', () => void (notebook.session.kernel = null)],
     ['it is connected', () => notebook.become('connected')]
