@@ -21,7 +21,7 @@ export class EnginesModel implements IDisposable {
 
   /** The name of the machine of the engine in use, if it is not that of the server. */
   get elsewhere(): string {
-    return this.inUse?.machine ?? '';
+    return this.inUse ? machineOf(this.inUse) : '';
   }
 
   /** Those that may be chosen, and the one in use. */
@@ -131,4 +131,15 @@ export class EnginesModel implements IDisposable {
   private _switches = 0;
   private _isSwitching = false;
   private _isDisposed = false;
+}
+
+/**
+ * What to call the machine of an engine, if that is another than the server's; else empty.
+ */
+export function machineOf({ name, address }: IEngineOffer): string {
+  const host = /^(?:tcp|ssh):\/\/(?:[^@/]*@)?(\[[^\]]+\]|[^:/]+)/.exec(
+    address
+  )?.[1];
+  // Who has given the engine a name knows the machine by it.
+  return host && name !== 'docker' && name !== address ? name : (host ?? '');
 }

@@ -19,8 +19,6 @@ export interface IEngineOffer {
   readonly address: string;
   /** By the administrator's rules. */
   readonly isAllowed: boolean;
-  /** What to call its machine, if that is another than the server's; else empty. */
-  readonly machine: string;
 }
 
 export interface IEngines {
@@ -37,30 +35,19 @@ export function parseEngines(answer: unknown): IEngines {
     usual: asString(item['default'], 'default'),
     engines: asList(item, 'engines', (value, path) => {
       const engine = asObject(value, path);
-      const name = asString(engine['name'], `${path}.name`);
-      const address = text(engine, 'address');
       return {
-        name,
+        name: asString(engine['name'], `${path}.name`),
         kind: oneOf(
           engine['kind'],
           ['docker', 'process'],
           'kind',
           `${path}.kind`
         ),
-        address,
-        isAllowed: engine['allowed'] === true,
-        machine: machineOf(name, address)
+        address: text(engine, 'address'),
+        isAllowed: engine['allowed'] === true
       };
     })
   };
-}
-
-function machineOf(name: string, address: string): string {
-  const host = /^(?:tcp|ssh):\/\/(?:[^@/]*@)?(\[[^\]]+\]|[^:/]+)/.exec(
-    address
-  )?.[1];
-  // Who has given the engine a name knows the machine by it.
-  return host && name !== 'docker' && name !== address ? name : (host ?? '');
 }
 
 /**

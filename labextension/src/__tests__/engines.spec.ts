@@ -1,4 +1,4 @@
-import { EnginesModel } from '../engines';
+import { EnginesModel, machineOf } from '../engines';
 import { WireError } from '../wire';
 import { isEngineEvent, parseEngines } from '../wireEngines';
 
@@ -21,24 +21,8 @@ describe('parseEngines', () => {
       name: 'lab',
       kind: 'docker',
       address: 'ssh://lab',
-      isAllowed: true,
-      machine: 'lab'
+      isAllowed: true
     });
-  });
-
-  it.each([
-    ['docker', '', ''],
-    ['docker', 'ssh://me@gpu-box:22', 'gpu-box'],
-    ['docker', 'tcp://[fd00::2]:2376', '[fd00::2]'],
-    ['docker', 'unix:///docker.sock', ''],
-    ['tcp://10.0.0.7:2376', 'tcp://10.0.0.7:2376', '10.0.0.7'],
-    ['lab', 'ssh://10.0.0.7', 'lab']
-  ])('calls the machine of %s (%s) %j', (name, address, machine) => {
-    const offer = { name, kind: 'docker', address, allowed: true };
-
-    const { engines } = parseEngines({ ...SENT, engines: [offer] });
-
-    expect(engines[0]?.machine).toBe(machine);
   });
 
   it.each([
@@ -56,6 +40,21 @@ describe('parseEngines', () => {
     expect(isEngineEvent({ schema_id: event.replace('ngine', '') })).toBe(
       false
     );
+  });
+});
+
+describe('machineOf', () => {
+  it.each([
+    ['docker', '', ''],
+    ['docker', 'ssh://me@gpu-box:22', 'gpu-box'],
+    ['docker', 'tcp://[fd00::2]:2376', '[fd00::2]'],
+    ['docker', 'unix:///docker.sock', ''],
+    ['tcp://10.0.0.7:2376', 'tcp://10.0.0.7:2376', '10.0.0.7'],
+    ['lab', 'ssh://10.0.0.7', 'lab']
+  ])('calls the machine of %s (%s) %j', (name, address, machine) => {
+    const offer = { name, address, isAllowed: true };
+
+    expect(machineOf({ ...offer, kind: 'docker' })).toBe(machine);
   });
 });
 
