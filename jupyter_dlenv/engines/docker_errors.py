@@ -39,6 +39,10 @@ _NAME_TAKEN = re.compile(r"name .* is already in use", re.IGNORECASE)
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use", re.IGNORECASE)
 #: After another colon it is an address inside, as in ``127.0.0.1::172.17.0.2:80/tcp``.
 _ADDRESS = re.compile(r"(?<![:.\d])(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]*\]):(\d+)")
+_REMOTE_HINT = (
+    "Start Docker there, or correct the address: DOCKER_HOST, the Docker context or the "
+    "configuration has it."
+)
 _MOUNT_SOURCE = re.compile(r"bind source path does not exist:? ?(\S*)", re.IGNORECASE)
 _MOUNT_KIND = re.compile(
     r"mount.*not a directory|not a directory.*mount", re.IGNORECASE | re.DOTALL
@@ -214,7 +218,8 @@ def _no_answer(url: str, error: Exception) -> DlenvError:
             hint='Install it where Jupyter runs: `pip install "docker[ssh]"`.',
             detail=detail,
         )
-    return EngineUnreachableError(f"No engine answers at {url}.", detail=detail)
+    hint = "" if url.startswith("unix:") else _REMOTE_HINT
+    return EngineUnreachableError(f"No engine answers at {url}.", hint=hint, detail=detail)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

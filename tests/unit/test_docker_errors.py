@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_dlenv.engines.docker_errors import push_refusal, refusal, registry_refusal
+from jupyter_dlenv.engines.docker_errors import push_refusal, refusal, registry_refusal, translated
 from jupyter_dlenv.errors import (
     ContainerNameTakenError,
     ContainerNotFoundError,
@@ -244,3 +244,14 @@ def test_a_failed_push_is_one_of_our_errors(image, text, kind):
     error = push_refusal(image, text.format(image))
     assert type(error) is kind
     assert image in str(error)
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [("unix:///docker.sock", "sudo systemctl"), ("tcp://gpu-box:2376", "Start Docker there")],
+)
+def test_what_to_start_is_told_of_the_machine_that_does_not_answer(url, advice):
+    with pytest.raises(EngineUnreachableError) as caught, translated(url):
+        raise ConnectionRefusedError("refused")
+
+    assert advice in caught.value.hint
