@@ -24,8 +24,8 @@ async def run_pip(*arguments: str, limit: float) -> str:
         BuildFailedError: It failed, or took longer than ``limit`` seconds, or there is none.
     """
     command = await asyncio.to_thread(_command)
-    # One that is killed does not tidy up.
-    with tempfile.TemporaryDirectory(prefix="dlenv-pip-") as scratch:
+    # One that is killed does not tidy up; what is left of it must not hide why it was.
+    with tempfile.TemporaryDirectory(prefix="dlenv-pip-", ignore_cleanup_errors=True) as scratch:
         process = await asyncio.create_subprocess_exec(
             *command,
             *arguments,

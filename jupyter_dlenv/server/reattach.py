@@ -3,7 +3,7 @@
 What is needed to find them is kept by the agent of each environment, in the memory of a
 process that lives as long as the kernels.  So nothing can be stale, and it does not matter
 how the server ended.  Jupyter has no way to say "this kernel runs already", so some private
-names of ``jupyter_server`` and ``jupyter_client`` are used here, and few elsewhere.
+names of ``jupyter_server`` and ``jupyter_client`` are used here; ``activity.py`` needs one more.
 """
 
 from __future__ import annotations

@@ -225,8 +225,7 @@ async def test_a_second_launch_does_not_wait(engine, awkward, prepare):
 
     await prepare(engine, awkward.base.id)
 
-    # To prepare it takes half a minute.
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 0.5
 
 
 @pytest.mark.slow
